@@ -1,0 +1,84 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/layout"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// NodeStatus is what is known of one node now.
+type NodeStatus struct {
+	ID       cairn.NodeID
+	Name     string
+	Operator string
+	Remote   string
+	State    string // ok, down, quarantined, full, or as a person set it
+	Why      string
+	Since    time.Time
+	Free     int64 // bytes; meaningful when Known
+	Total    int64
+	Known    bool
+	P95      time.Duration // of reads; zero while unknown
+	Wrong    int           // replies that did not verify
+}
+
+// Status lists the nodes in order of id, and an alarm over all of them if any.
+func (f *Fleet) Status() ([]NodeStatus, string) {
+	var out []NodeStatus
+	for _, n := range f.all() {
+		up, since := n.link.up()
+		s := NodeStatus{ID: n.ID, Name: n.Name, Operator: n.Operator, Remote: n.Remote, State: n.State, Since: since, P95: n.link.p95()}
+		s.Free, s.Total, s.Known = n.link.space(n.Capacity)
+		n.link.mu.Lock()
+		s.Wrong = n.link.wrong
+		full, quarantined := n.link.full, n.link.quarantined
+		n.link.mu.Unlock()
+		switch {
+		case !up:
+			s.State, s.Why = "down", "does not answer"
+		case quarantined:
+			s.State, s.Why = "quarantined", "sent wrong bytes"
+		case full:
+			s.State, s.Why = "full", "refused a shard for lack of space"
+		case s.State == "":
+			s.State = "ok"
+		}
+		out = append(out, s)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return out, f.alarm
+}
+
+// Fatal names the operators whose loss alone would lose packs coded c.
+func (f *Fleet) Fatal(c cairn.Coding) []string {
+	return layout.Fatal(c, f.candidates(false, time.Now()))
+}
+
+// Usable is how many bytes of packs still fit with coding c.
+func (f *Fleet) Usable(c cairn.Coding) float64 {
+	return layout.Usable(c, f.candidates(false, time.Now()))
+}
+
+// metrics counts what goes on over nodes.
+type metrics struct {
+	bad     *prometheus.CounterVec
+	placed  *prometheus.CounterVec
+	hedges  prometheus.Counter
+	decoded prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		bad:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_shards_bad_total", Help: "Replies of nodes that did not verify."}, []string{"node", "class"}),
+		placed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_shards_placed_total", Help: "Shards put and read back."}, []string{"node"}),
+		hedges:  prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_hedges_total", Help: "Reads raced because their node was late."}),
+		decoded: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_decoded_total", Help: "Reads rebuilt from other shards."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.bad, m.placed, m.hedges, m.decoded)
+	}
+	return m
+}

@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// op is one write waiting for the committer.
+type op struct {
+	bytes int  // most sealed bytes of frames it adds to the group
+	recs  int  // most bytes of records it adds
+	user  bool // adds user data, so it stops at the user reserve
+	alone bool // gets a group of its own: it decides over more than one key
+	// build decides and adds to t, or returns why not, having added nothing.
+	build  func(t *txn) error
+	queued time.Time
+	err    error
+	done   chan struct{}
+}
+
+// committer is the one writer of the log. It decides conditions, stamps
+// records, seals small bodies, writes groups and applies them to the index.
+type committer struct {
+	s        *Store
+	in       chan *op
+	roll     chan chan struct{} // close the open log stage, then close the answer
+	quit     chan struct{}
+	stopped  chan struct{}
+	stopOnce sync.Once
+	inflight atomic.Int64 // writes begun and not yet answered
+
+	// The rest belongs to the committer's goroutine.
+	life   lifeState
+	open   *staged // log stage being written, nil for none
+	off    uint32  // where its next group goes
+	link   pack.Link
+	began  time.Time     // of the open stage's first record
+	sync   time.Duration // of the last group, wall time
+	left   []*op         // waiting for the next group
+	buf    []byte        // of a group
+	voids  []cairn.Stamp // logged by a group whose sync failed
+	nBytes int           // encoded records in the open stage
+}
+
+// begin counts a write in flight; the sync rule waits for it.
+func (c *committer) begin() (end func()) {
+	c.inflight.Add(1)
+	return func() { c.inflight.Add(-1) }
+}
+
+// submit hands o over and waits for its answer. After the hand-over the answer
+// is awaited even when ctx ends: the write may already be durable.
+func (c *committer) submit(ctx context.Context, o *op) error {
+	if err := c.s.err(); err != nil {
+		return err
+	}
+	o.done = make(chan struct{})
+	o.queued = time.Now()
+	select {
+	case c.in <- o:
+	case <-c.quit:
+		return fmt.Errorf("store: shutting down: %w", cairn.ErrUnavailable)
+	case <-ctx.Done():
+		return fmt.Errorf("store: %w: %w", ctx.Err(), cairn.ErrUnavailable)
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-c.stopped:
+		select {
+		case <-o.done:
+			return o.err
+		default:
+			return fmt.Errorf("store: shutting down: %w", cairn.ErrUnavailable)
+		}
+	}
+}
+
+// run is the committer's goroutine.
+func (c *committer) run() {
+	defer close(c.stopped)
+	for {
+		batch, ok := c.gather()
+		if !ok {
+			break
+		}
+		if len(batch) > 0 {
+			c.group(batch)
+		}
+		if c.open != nil && c.began.IsZero() == false && time.Since(c.began) >= c.s.c.FlushAge {
+			c.closeStage()
+		}
+	}
+	for len(c.left) > 0 {
+		batch := c.left
+		c.left = nil
+		c.group(batch)
+	}
+	c.closeStage()
+}
+
+// gather waits for writes until a sync is due: the last one is done (this
+// goroutine did it) and all writes in flight wait, or GroupCount wait, or the
+// oldest has waited GroupWait. Where a sync takes longer than that, as on a
+// shingled disk, company is worth a proportional wait: up to an eighth of the
+// last sync, or until all in flight have come.
+func (c *committer) gather() ([]*op, bool) {
+	batch := c.left
+	c.left = nil
+	var age <-chan time.Time
+	if len(batch) == 0 {
+		if c.open != nil && !c.began.IsZero() {
+			t := time.NewTimer(time.Until(c.began.Add(c.s.c.FlushAge)))
+			defer t.Stop()
+			age = t.C
+		}
+		select {
+		case o := <-c.in:
+			batch = append(batch, o)
+		case answer := <-c.roll:
+			c.closeStage()
+			close(answer)
+			return nil, true
+		case <-age:
+			return nil, true
+		case <-c.quit:
+			return nil, false
+		}
+	}
+	slow := c.sync > c.s.c.GroupWait/2
+	most := c.s.c.GroupWait - time.Since(batch[0].queued)
+	if slow {
+		most = max(most, c.sync/8)
+	}
+	t := time.NewTimer(most)
+	defer t.Stop()
+	for int64(len(batch)) < c.inflight.Load() && (slow || len(batch) < c.s.c.GroupCount) {
+		select {
+		case o := <-c.in:
+			batch = append(batch, o)
+			continue
+		case <-t.C:
+		case <-c.quit:
+		}
+		break
+	}
+	for { // whoever came meanwhile rides along
+		select {
+		case o := <-c.in:
+			batch = append(batch, o)
+			continue
+		default:
+		}
+		return batch, true
+	}
+}
+
+// closeNow closes the open log stage and returns when it waits for the
+// spreader.
+func (c *committer) closeNow(ctx context.Context) error {
+	answer := make(chan struct{})
+	select {
+	case c.roll <- answer:
+	case <-c.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-answer:
+		return nil
+	case <-c.stopped:
+		return nil
+	}
+}
+
+func (c *committer) stop(ctx context.Context) error {
+	c.stopOnce.Do(func() { close(c.quit) })
+	select {
+	case <-c.stopped:
+		return nil
+	case <-ctx.Done():
+		<-c.stopped // the group in progress ends with its sync; nothing else is waited for
+		return nil
+	}
+}

@@ -1,0 +1,188 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// Open returns an object as it is now and a source of its bytes, which stay
+// those of this version.
+func (s *Store) Open(ctx context.Context, k cairn.Key) (cairn.Object, Source, error) {
+	v, err := s.version(k)
+	if err != nil {
+		return cairn.Object{}, nil, err
+	}
+	return object(k, v), &source{s: s, parts: v.Put.Parts, size: int64(v.Put.Size), key: k}, nil
+}
+
+// Stat returns what is known of an object.
+func (s *Store) Stat(ctx context.Context, k cairn.Key) (cairn.Object, error) {
+	v, err := s.version(k)
+	if err != nil {
+		return cairn.Object{}, err
+	}
+	return object(k, v), nil
+}
+
+func (s *Store) version(k cairn.Key) (index.Version, error) {
+	if err := s.err(); err != nil {
+		return index.Version{}, err
+	}
+	b, err := s.bucket(k.Bucket)
+	if err != nil {
+		return index.Version{}, err
+	}
+	v, err := s.idx.Object(b.ID, k.Object)
+	if errors.Is(err, cairn.ErrCorrupt) {
+		s.fail(err) // the index rotted: it is made again at the next start
+	}
+	if err != nil {
+		return index.Version{}, fmt.Errorf("object %w", err)
+	}
+	return v, nil
+}
+
+func (s *Store) bucket(name string) (pack.Bucket, error) {
+	b, err := s.idx.BucketByName(name)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return b, ErrNoBucket
+	}
+	return b, err
+}
+
+func object(k cairn.Key, v index.Version) cairn.Object {
+	p := v.Put
+	return cairn.Object{Key: k, Size: int64(p.Size), ETag: p.ETag, Modified: time.UnixMilli(int64(p.Modified)).UTC(),
+		Header: p.Header, Meta: p.Meta, Checksum: p.Checksum, Stamp: v.Stamp}
+}
+
+type source struct {
+	s     *Store
+	parts []pack.Part
+	size  int64
+	key   cairn.Key
+}
+
+func (r *source) Close() error { return nil }
+
+// Range reads windows of frames ahead of the client: the first small one before
+// it returns, then up to depth larger ones at a time.
+func (r *source) Range(ctx context.Context, off, n int64) (io.ReadCloser, error) {
+	if off < 0 || n < 0 || off+n > r.size {
+		return nil, fmt.Errorf("store: range %d+%d of %d bytes: %w", off, n, r.size, cairn.ErrInvalid)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	rd := &reader{s: r.s, ctx: ctx, cancel: cancel, next: windows(r.parts, off, n)}
+	if n == 0 {
+		return rd, nil
+	}
+	rd.fill()
+	if err := rd.advance(); err != nil {
+		rd.Close()
+		return nil, err
+	}
+	return rd, nil
+}
+
+// depth is how many windows are fetched ahead of a client.
+const depth = 4
+
+// reader gives the plaintext of windows in order. Windows are fetched by
+// goroutines that Close waits for.
+type reader struct {
+	s      *Store
+	ctx    context.Context
+	cancel context.CancelFunc
+	next   func() (window, bool)
+	queue  []chan fetched
+	cur    []byte
+	err    error
+}
+
+type fetched struct {
+	b   []byte
+	err error
+}
+
+// fill starts fetches until depth are on their way.
+func (r *reader) fill() {
+	for len(r.queue) < depth {
+		w, ok := r.next()
+		if !ok {
+			return
+		}
+		c := make(chan fetched, 1) // room for the answer: the fetch never blocks on us
+		r.queue = append(r.queue, c)
+		go func() {
+			b, err := r.s.fetch(r.ctx, w)
+			c <- fetched{b, err}
+		}()
+	}
+}
+
+// advance waits for the next window; io.EOF after the last.
+func (r *reader) advance() error {
+	if len(r.queue) == 0 {
+		return io.EOF
+	}
+	f := <-r.queue[0]
+	r.queue = r.queue[1:]
+	if f.err != nil {
+		return f.err
+	}
+	r.cur = f.b
+	r.fill()
+	return nil
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if len(r.cur) == 0 {
+		if r.err = r.advance(); r.err != nil {
+			return 0, r.err
+		}
+	}
+	n := copy(p, r.cur)
+	r.cur = r.cur[n:]
+	return n, nil
+}
+
+// WriteTo saves the copy through a buffer.
+func (r *reader) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		if len(r.cur) > 0 {
+			n, err := w.Write(r.cur)
+			total += int64(n)
+			r.cur = r.cur[n:]
+			if err != nil {
+				return total, err
+			}
+		}
+		if r.err = r.advance(); r.err == io.EOF {
+			return total, nil
+		}
+		if r.err != nil {
+			return total, r.err
+		}
+	}
+}
+
+// Close ends the fetches and waits for them.
+func (r *reader) Close() error {
+	r.cancel()
+	for _, c := range r.queue {
+		<-c
+	}
+	r.queue = nil
+	r.err = io.ErrClosedPipe
+	return nil
+}

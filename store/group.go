@@ -1,0 +1,152 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// maxGroup bounds the frames of one group, bytes: what a sync may take and
+// what the group buffer may grow to.
+const maxGroup = 4 << 20
+
+// group commits as many of batch as fit one group and leaves the rest for the
+// next.
+//
+// Order: the group's bytes, then their fsync, then the index, then the answers.
+// A crash before the fsync leaves a torn tail that nobody was told of; a crash
+// after it leaves a record that replay applies; the index is never ahead of the
+// stage. Every answer of the group waits for the fsync, refusals too, since
+// they may rest on a record of this very group.
+func (c *committer) group(batch []*op) {
+	take := c.fit(batch)
+	if len(take) == 0 { // the first does not fit what is left of the stage
+		c.closeStage()
+		take = c.fit(batch)
+	}
+	if err := c.ensureStage(); err != nil {
+		c.answer(batch[:len(take)], err)
+		c.left = batch[len(take):]
+		return
+	}
+	c.left = batch[len(take):]
+	t := &txn{c: c, g: pack.NewGroup(c.open.key, c.open.id(), uint64(c.off), c.link, c.buf), now: time.Now()}
+	t.preamble()
+	for _, o := range take {
+		o.err = o.build(t)
+	}
+	if t.g.Count() == 0 || !t.useful {
+		c.answer(take, nil)
+		return
+	}
+	start := time.Now()
+	err := c.write(t)
+	c.sync = time.Since(start)
+	if err != nil {
+		c.poison(t, err)
+		c.answer(take, fmt.Errorf("store: the write may or may not be kept: %w: %w", err, cairn.ErrUnavailable))
+		return
+	}
+	if err := c.s.idx.Apply(t.changes); err != nil {
+		c.s.fail(err)
+		c.answer(take, c.s.err())
+		return
+	}
+	c.life.last, c.life.next, c.voids = t.last, t.next, nil
+	c.s.committed(c.open, c.off, t)
+	c.s.m.group(len(take))
+	c.answer(take, nil)
+}
+
+// fit returns the front of batch that one group of the open stage can take. A
+// fresh stage always takes the first.
+func (c *committer) fit(batch []*op) []*op {
+	room, recs := int(c.s.c.PackSize), pack.MaxRecords
+	if c.open != nil {
+		room -= int(c.off)
+		recs -= c.nBytes
+	}
+	used := pack.MinGroup + c.preambleRoom()
+	frames, records := 0, 0
+	for i, o := range batch {
+		used += o.bytes + o.recs
+		frames += o.bytes
+		records += o.recs
+		first := i == 0
+		if used > room || (records > recs && (c.open != nil || !first)) || (frames > maxGroup && !first) || (o.alone && !first) {
+			return batch[:i]
+		}
+		if o.alone {
+			return batch[:i+1]
+		}
+	}
+	return batch
+}
+
+// write appends the finished group and makes it durable.
+func (c *committer) write(t *txn) error {
+	b, link := t.g.Finish()
+	c.buf = b
+	if err := c.open.file.WriteAt(b, c.off); err != nil {
+		return err
+	}
+	if err := c.open.file.Sync(); err != nil {
+		return err
+	}
+	if c.began.IsZero() {
+		c.began = time.Now()
+	}
+	c.nBytes += t.g.Records()
+	c.link = link
+	c.off += uint32(len(b))
+	c.life.written = true
+	return nil
+}
+
+// poison closes the stage at its last good mark after a write or sync failed:
+// it is never synced again, since the kernel may have dropped what it could not
+// write. What the failed group logged may still turn up after a crash, so the
+// next group voids it.
+func (c *committer) poison(t *txn, err error) {
+	c.s.c.Log.Error("a write to the stage failed; its pack is closed at the last good group", "pack", c.open.id(), "err", err)
+	for _, ch := range t.changes {
+		c.voids = append(c.voids, ch.Record.Stamp)
+	}
+	c.life.next = t.next // stamps are never reissued
+	c.closeStage()
+}
+
+func (c *committer) answer(ops []*op, err error) {
+	for _, o := range ops {
+		if err != nil {
+			o.err = err
+		}
+		close(o.done)
+	}
+}
+
+// ensureStage opens a log stage if none is open.
+func (c *committer) ensureStage() error {
+	if c.open != nil {
+		return nil
+	}
+	p, err := c.s.newStage(pack.Log, c.life.number, nil, 0)
+	if err != nil {
+		return fmt.Errorf("store: cannot open a stage: %w", err)
+	}
+	c.open, c.off, c.link, c.began, c.nBytes = p, 0, pack.FirstLink(p.id()), time.Time{}, 0
+	return nil
+}
+
+// closeStage hands the open log stage to the spreader; one without a record is
+// dropped, its number is used again.
+func (c *committer) closeStage() {
+	if c.open == nil {
+		return
+	}
+	p := c.open
+	c.open = nil
+	c.s.closeLog(p, c.off)
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/wire"
+)
+
+// lsnGap is left between two lives. A group is far smaller and only one is
+// unanswered at a time, so no LSN that an earlier life may have written without
+// being told so is issued again.
+const lsnGap = 1 << 20
+
+// lifeState is the stamps of this life, the committer's own.
+type lifeState struct {
+	number  uint32
+	tag     [16]byte
+	next    uint64      // next LSN
+	last    cairn.Stamp // newest durable record, of this life or the one before
+	written bool        // the life's first record is durable
+}
+
+const lifeMagic = "cairnlif"
+
+// beginLife makes a new life durable before it writes anything: the number is
+// one above every life seen, in the life file or in a record.
+func beginLife(fs durable.FS, dir string, store cairn.StoreID, last cairn.Stamp) (lifeState, error) {
+	number, first, err := readLife(fs, dir, store)
+	if err != nil {
+		return lifeState{}, err
+	}
+	l := lifeState{number: max(number, last.Life) + 1, last: last, next: max(last.LSN+lsnGap, first+lsnGap)}
+	if _, err := rand.Read(l.tag[:]); err != nil {
+		return lifeState{}, fmt.Errorf("store: random bytes: %w", err)
+	}
+	w := wire.Writer{}
+	w.Raw([]byte(lifeMagic))
+	w.U16(1)
+	w.Raw(store[:])
+	w.U32(l.number)
+	w.U64(l.next)
+	w.Raw(l.tag[:])
+	sum := crypt.Sum(w.B)
+	w.Raw(sum[:])
+	if err := durable.WriteFile(fs, lifeName(dir), w.B); err != nil {
+		return lifeState{}, fmt.Errorf("store: begin a life: %w", err)
+	}
+	return l, nil
+}
+
+func lifeName(dir string) string { return filepath.Join(dir, "life") }
+
+// readLife returns number and first LSN of the newest life; zeros for none.
+func readLife(fs durable.FS, dir string, store cairn.StoreID) (uint32, uint64, error) {
+	b, err := durable.ReadFile(fs, lifeName(dir), 4096)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("store: life file: %w", err)
+	}
+	r := wire.NewReader(b)
+	var magic [8]byte
+	r.Raw(magic[:])
+	if v := r.U16(); string(magic[:]) != lifeMagic || v != 1 {
+		r.Fail("not a life file of version 1")
+	}
+	var of cairn.StoreID
+	r.Raw(of[:])
+	number, first := r.U32(), r.U64()
+	var tag [16]byte
+	r.Raw(tag[:])
+	n := len(b) - r.Len()
+	var sum crypt.Hash
+	r.Raw(sum[:])
+	if err := r.Done(); err != nil || crypt.Sum(b[:n]) != sum {
+		return 0, 0, fmt.Errorf("store: life file %s is damaged; the store must be recovered: %w", lifeName(dir), cairn.ErrCorrupt)
+	}
+	if of != store {
+		return 0, 0, fmt.Errorf("store: %s belongs to store %s, not to %s: %w", dir, of.Short(), store.Short(), cairn.ErrInvalid)
+	}
+	return number, first, nil
+}

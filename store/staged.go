@@ -1,0 +1,294 @@
+package store
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/store/stage"
+)
+
+// phase is how far a staged pack has come.
+type phase uint8
+
+const (
+	writing  phase = iota // its owner still writes it
+	closed                // complete, not sealed
+	sealed                // its files are fixed
+	spread                // n shards stand, verified
+	released              // the file is gone
+)
+
+// staged is one pack on this disk.
+type staged struct {
+	file *stage.File
+	key  *crypt.PackKey
+
+	// Guarded by Store.mu.
+	phase   phase
+	length  uint32        // bytes of pack that are durable and may be read
+	records []pack.Record // of a log pack
+	runs    []pack.Run    // of a data pack
+	last    cairn.Stamp   // newest record; the index covers the stage from there on
+	size    int64         // bytes of the file, as counted in Store.used
+	at      []cairn.Location
+	refs    int       // readers and writers that keep the file open
+	gone    bool      // close at the last reader
+	drop    bool      // aborted: nothing refers to it
+	since   time.Time // of the phase
+	busy    bool      // the spreader works on it
+	tries   int
+	retry   time.Time
+	why     error                 // last failure to spread
+	deps    map[cairn.PackID]bool // packs its records name that were staged when it was closed
+}
+
+func (p *staged) id() cairn.PackID { return p.file.Pack }
+
+// newStage opens the stage of a new pack: a log pack, or a data pack of content
+// from frame first on. Sequence and random bits are new, so no name and no key
+// was ever used before.
+func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, first uint64) (*staged, error) {
+	h := stage.Header{Kind: kind, Capacity: s.c.PackSize, Store: s.c.Store, Epoch: s.c.Epoch, Life: life, First: first}
+	var random [10]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("store: random bytes: %w", err)
+	}
+	if _, err := rand.Read(h.Prefix[:]); err != nil {
+		return nil, fmt.Errorf("store: random bytes: %w", err)
+	}
+	if content != nil {
+		h.Content = *content
+	}
+	s.mu.Lock()
+	s.seqTop++
+	h.Pack = cairn.NewPackID(s.seqTop, random)
+	if kind == pack.Log {
+		h.Number = s.chain.next
+	}
+	top := s.seqTop
+	s.mu.Unlock()
+	if top > cairn.MaxSequence {
+		return nil, fmt.Errorf("store: all %d pack sequences are used: %w", uint64(cairn.MaxSequence), cairn.ErrFull)
+	}
+	f, err := stage.Create(s.c.FS, s.c.stageDir(), h)
+	if err != nil {
+		return nil, err
+	}
+	p := &staged{file: f, key: s.c.Epochs[h.Epoch].Pack(h.Pack, h.Prefix), since: time.Now(), refs: 1}
+	s.mu.Lock()
+	if kind == pack.Log {
+		s.chain.next++
+	}
+	s.adopt(p, 4096+int64(h.Capacity))
+	s.mu.Unlock()
+	return p, nil
+}
+
+// adopt takes p into the books; s.mu is held.
+func (s *Store) adopt(p *staged, size int64) {
+	p.size = size
+	s.packs[p.id()] = p
+	s.used += size
+}
+
+// shrink corrects the size of a stage that is complete; s.mu is held.
+func (s *Store) shrink(p *staged) {
+	size := 4096 + int64(p.length)
+	s.used += size - p.size
+	p.size = size
+	s.ease()
+}
+
+// ease wakes writes that wait for room; s.mu is held.
+func (s *Store) ease() {
+	close(s.eased)
+	s.eased = make(chan struct{})
+}
+
+// committed makes what a group added readable.
+func (s *Store) committed(p *staged, end uint32, t *txn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.length = end
+	p.last = t.last
+	for _, ch := range t.changes {
+		p.records = append(p.records, ch.Record)
+		s.depend(p, ch)
+	}
+}
+
+// closeLog ends a log stage at its last good group. One without any is dropped:
+// its number was never seen by anyone.
+func (s *Store) closeLog(p *staged, end uint32) {
+	s.mu.Lock()
+	p.length = end
+	if end == 0 {
+		s.chain.next--
+		s.forget(p)
+		s.mu.Unlock()
+		s.unlink(p)
+		s.release(p)
+		return
+	}
+	p.phase, p.since = closed, time.Now()
+	s.shrink(p)
+	s.mu.Unlock()
+	s.release(p)
+	s.kick()
+}
+
+// closeData ends a data stage whose frames are durable.
+func (s *Store) closeData(p *staged, length uint32, run pack.Run) {
+	s.mu.Lock()
+	p.length = length
+	p.runs = []pack.Run{run}
+	p.phase, p.since = closed, time.Now()
+	s.shrink(p)
+	s.mu.Unlock()
+	s.release(p)
+	s.kick()
+}
+
+// abandon gives up the data packs of a write that did not become a record. One
+// that a node may already hold a shard of is remembered as unreferenced; the
+// others never existed.
+func (s *Store) abandon(ids []cairn.PackID) {
+	for _, id := range ids {
+		s.mu.Lock()
+		p := s.packs[id]
+		if p == nil { // spread and released meanwhile
+			s.mu.Unlock()
+			s.retire(id)
+			continue
+		}
+		p.drop = true
+		owned := p.phase == writing
+		idle := !p.busy && len(p.file.Intents()) == 0 && p.phase < spread
+		if idle {
+			s.forget(p)
+		}
+		s.mu.Unlock()
+		if idle {
+			s.unlink(p)
+		}
+		if owned {
+			s.release(p)
+		}
+		s.kick()
+	}
+}
+
+// retire marks a pack that nothing refers to as one that may be collected.
+func (s *Store) retire(id cairn.PackID) {
+	err := s.idx.UpdatePack(id, func(r *index.PackRow) error {
+		if r.State == index.Spread {
+			r.State = index.Retiring
+		}
+		return nil
+	})
+	if err != nil {
+		s.c.Log.Warn("an unreferenced pack could not be marked", "pack", id, "err", err)
+	}
+}
+
+// depend notes the packs, still staged, that a change names: its log pack is
+// published only after them (s.mu is held).
+func (s *Store) depend(p *staged, ch index.Change) {
+	for _, id := range packsOf(ch) {
+		if q := s.packs[id]; q != nil && q != p {
+			if p.deps == nil {
+				p.deps = make(map[cairn.PackID]bool)
+			}
+			p.deps[id] = true
+		}
+	}
+}
+
+// packsOf lists the packs that a change's extents lie in, those that only its
+// list names included.
+func packsOf(ch index.Change) (ids []cairn.PackID) {
+	parts := ch.Parts
+	switch b := ch.Record.Body.(type) {
+	case pack.Put:
+		parts = slices.Concat(parts, b.Parts)
+		if b.List != nil {
+			parts = append(parts, *b.List)
+		}
+	case pack.Move:
+		parts = slices.Concat(parts, b.Parts)
+		if b.List != nil {
+			parts = append(parts, *b.List)
+		}
+	}
+	for _, p := range parts {
+		for _, e := range p.Extents {
+			ids = append(ids, e.Pack)
+		}
+	}
+	return ids
+}
+
+// forget takes p out of the books; s.mu is held.
+func (s *Store) forget(p *staged) {
+	if s.packs[p.id()] == p {
+		delete(s.packs, p.id())
+		s.used -= p.size
+		s.ease()
+	}
+	p.phase, p.gone = released, true
+}
+
+// unlink removes p's file name and closes it once the last reader is done.
+func (s *Store) unlink(p *staged) {
+	if err := p.file.Remove(); err != nil {
+		s.c.Log.Warn("a stage could not be removed; the next start removes it", "pack", p.id(), "err", err)
+	}
+	s.mu.Lock()
+	last := p.refs == 0
+	if last {
+		p.refs = -1 // closed
+	}
+	s.mu.Unlock()
+	if last {
+		_ = p.file.Close() // read only by now
+	}
+}
+
+// acquire returns the staged pack, pinned, or nil.
+func (s *Store) acquire(id cairn.PackID) *staged {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.packs[id]
+	if p != nil {
+		p.refs++
+	}
+	return p
+}
+
+// release ends a pin.
+func (s *Store) release(p *staged) {
+	s.mu.Lock()
+	p.refs--
+	last := p.refs == 0 && p.gone
+	if last {
+		p.refs = -1
+	}
+	s.mu.Unlock()
+	if last {
+		_ = p.file.Close() // read only by now
+	}
+}
+
+// kick wakes the spreader.
+func (s *Store) kick() {
+	select {
+	case s.kicked <- struct{}{}:
+	default: // it is awake already
+	}
+}

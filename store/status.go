@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Status is what the store knows of itself, for people and monitors.
+type Status struct {
+	Objects     int64    `json:"objects"`
+	Bytes       int64    `json:"bytes"`
+	Packs       int      `json:"packs"`         // on nodes
+	Staged      int      `json:"packs_staged"`  // on this disk, the spread ones still kept included
+	StagedBytes int64    `json:"stage_bytes"`   // bytes of stage files
+	StageLimit  int64    `json:"stage_limit"`   // bytes
+	OnlyHere    int64    `json:"only_here"`     // bytes of packs that not enough nodes hold yet
+	OldestHere  float64  `json:"oldest_here_s"` // age of the oldest of them, seconds
+	Waiting     []string `json:"waiting"`       // why packs could not be spread at the last try
+	Damage      []string `json:"damage"`        // found at start
+	Coding      string   `json:"coding"`        // the setting
+	Groups      uint64   `json:"groups"`        // fsyncs of the log, this life
+	Writes      uint64   `json:"writes"`        // that they made durable
+	Life        uint32   `json:"life"`
+}
+
+// Status returns the present figures.
+func (s *Store) Status(ctx context.Context) (Status, error) {
+	if err := s.err(); err != nil {
+		return Status{}, err
+	}
+	t := s.idx.Totals()
+	out := Status{Objects: int64(t.Objects), Bytes: int64(t.Bytes), StageLimit: s.c.StageLimit, Coding: s.Coding(),
+		Groups: s.m.nGroups.Load(), Writes: s.m.nWrites.Load(), Life: s.com.life.number}
+	for row, err := range s.idx.Packs(cairn.PackID{}) {
+		if err != nil {
+			return out, fmt.Errorf("store: %w", err)
+		}
+		if row.State == index.Spread {
+			out.Packs++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Staged, out.StagedBytes, out.Damage = len(s.packs), s.used, slices.Clone(s.damage)
+	for _, p := range s.packs {
+		if p.phase == spread || p.drop {
+			continue
+		}
+		out.OnlyHere += int64(p.length)
+		if p.length > 0 {
+			out.OldestHere = max(out.OldestHere, time.Since(p.since).Seconds())
+		}
+		if p.why != nil {
+			out.Waiting = append(out.Waiting, p.why.Error())
+		}
+	}
+	return out, nil
+}
+
+// Place is one pack of an object, for Locate.
+type Place struct {
+	Pack   cairn.PackID
+	Kind   string
+	Coding string
+	State  string // staged, sealed, spread, at risk
+	Bytes  int64  // of the object's plaintext in it
+	At     []cairn.Location
+}
+
+// Locate says where an object's bytes lie.
+func (s *Store) Locate(ctx context.Context, k cairn.Key) (cairn.Object, []Place, error) {
+	v, err := s.version(k)
+	if err != nil {
+		return cairn.Object{}, nil, err
+	}
+	var out []Place
+	for _, part := range v.Put.Parts {
+		for _, e := range part.Extents {
+			p, err := s.place(e.Pack)
+			if err != nil {
+				return cairn.Object{}, nil, err
+			}
+			p.Bytes = int64(e.Length)
+			out = append(out, p)
+		}
+	}
+	return object(k, v), out, nil
+}
+
+func (s *Store) place(id cairn.PackID) (Place, error) {
+	if p := s.acquire(id); p != nil {
+		defer s.release(p)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		out := Place{Pack: id, Kind: p.file.Kind.String(), State: "staged", At: slices.Clone(p.at)}
+		if seal := p.file.Sealed(); seal != nil && p.phase >= sealed {
+			out.Coding, out.State = seal.Trailer.Coding.String(), "sealed"
+		}
+		if p.phase == spread {
+			out.State = "spread"
+		}
+		return out, nil
+	}
+	row, err := s.idx.Pack(id)
+	if err != nil {
+		return Place{}, fmt.Errorf("store: pack %v: %w", id, err)
+	}
+	out := Place{Pack: id, Kind: row.Kind.String(), Coding: row.Params.Coding.String(), State: "spread", At: row.At}
+	if len(row.At) < row.Params.Coding.N() {
+		out.State = "at risk"
+	}
+	return out, nil
+}
+
+// metrics counts what the store does.
+type metrics struct {
+	groups, writes, spread prometheus.Counter
+	nGroups, nWrites       counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		groups: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_groups_total", Help: "Groups made durable, one fsync each."}),
+		writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_writes_total", Help: "Writes that rode in groups."}),
+		spread: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_packs_spread_total", Help: "Packs of which n shards stood."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.groups, m.writes, m.spread)
+	}
+	return m
+}
+
+func (m *metrics) group(writes int) {
+	m.groups.Inc()
+	m.writes.Add(float64(writes))
+	m.nGroups.Add(1)
+	m.nWrites.Add(uint64(writes))
+}

@@ -1,0 +1,224 @@
+// Package store is the object engine: what a client puts is sealed into the
+// stage, made durable with one fsync for many, named by the index, coded,
+// spread, and read back.
+//
+// Reading order: api.go (what the gateway sees), store.go (what an engine is
+// made of), open.go and replay.go (start), put.go, large.go and copy.go
+// (writes), commit.go, group.go and txn.go (the committer), staged.go (packs
+// on this disk), spread.go and release.go (packs leaving it), get.go and
+// window.go (reads), bucket.go, access.go and node.go (state), rebuild.go (the
+// index made again), pressure.go (limits), status.go (figures).
+//
+// The order of durable steps, of which everything else is a consequence:
+//
+//  1. frames, then the record that names them, in one group, one fsync;
+//     bytes in other stages are fsynced before (group.go)
+//  2. the index, unsynced; then the answer (group.go)
+//  3. seal: contents and trailer fsynced in the stage (spread.go)
+//  4. intent fsynced, then shards, each verified by a read of its tail (fleet)
+//  5. the index flushed, and only then the stage released (release.go)
+//
+// So a crash can only leave too much, never too little. store knows no S3 and
+// no transport.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/pack"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+)
+
+// Nodes is what the store needs of a fleet.
+type Nodes interface {
+	// Coding is the coding for a new pack: want, or what "auto" comes to with
+	// the nodes that take writes now. ErrUnavailable while none does.
+	Coding(want string) (cairn.Coding, error)
+	// Scatter puts the files of s that are not in have, each verified by a
+	// fresh read of its tail, on other nodes where one fails. intend is called
+	// before any put it covers. It returns all that stand, and nil only when
+	// all n do.
+	Scatter(ctx context.Context, s *pack.Sealed, have []cairn.Location, intend func([]cairn.Location) error) ([]cairn.Location, error)
+	// Verify returns those of at whose tail reads back and verifies.
+	Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location
+	// Read fills b with pack bytes from off, every block of it proven by a
+	// signed root, and may read ahead bytes more into its cache.
+	Read(ctx context.Context, p pack.Params, at []cairn.Location, off uint64, b []byte, ahead int) error
+	// Contents returns the sealed contents, verified.
+	Contents(ctx context.Context, p pack.Params, at []cairn.Location) ([]byte, error)
+	// Survey lists every node and returns the packs whose shards are there.
+	// The error names nodes that did not answer; what was found is returned
+	// beside it.
+	Survey(ctx context.Context) (map[cairn.PackID][]cairn.Location, error)
+	// Trailer returns the verified trailer of a pack of which only places are
+	// known.
+	Trailer(ctx context.Context, id cairn.PackID, at []cairn.Location) (pack.Trailer, error)
+	// Full reports whether user data must wait for space: no coding can be
+	// placed below the user reserve.
+	Full() bool
+	// Changed is closed when nodes came, went or changed their state.
+	Changed() <-chan struct{}
+	// SetNodes replaces the nodes by those the store's records name.
+	SetNodes(ctx context.Context, nodes []pack.Node) error
+}
+
+// Config is what a Store is made of. FS, Dir, Nodes, Store, Epochs, Epoch,
+// Sign and Box are needed, the rest has defaults.
+type Config struct {
+	FS    durable.FS
+	Dir   string // holds stage/, index/, secrets/nodes and lock
+	Nodes Nodes
+	Store cairn.StoreID
+	// Epochs are the keys by number, of which Epoch seals new packs.
+	Epochs map[uint32]crypt.EpochKey
+	Epoch  uint32
+	Sign   crypt.SigningKey
+	Box    *crypt.Box // seals secrets at rest
+
+	Coding     string        // "auto" (default) or k+m; a setting in the store wins
+	PackSize   uint32        // bytes of pack, default 16 MiB
+	FlushAge   time.Duration // a log pack is sealed this long after its first record, default 30 s
+	Settle     time.Duration // a spread pack stays staged this long, default 10 min
+	StageLimit int64         // bytes, default 20 GiB
+	Memory     int64         // bytes of bodies gathered in memory, default 64 MiB
+	GroupWait  time.Duration // the longest a PUT waits for company, default 10 ms
+	GroupCount int           // so many waiting PUTs start a sync, default 16
+	SlowWait   time.Duration // how long a PUT waits for a full stage before 503, default 20 s
+	IndexCache int64         // bytes
+	Log        *slog.Logger
+	Registry   prometheus.Registerer
+}
+
+// SmallObject is the largest body that is gathered in memory and written with
+// its record; larger ones, and tails above it, have stage files of their own.
+const SmallObject = 1 << 20
+
+func (c *Config) defaults() error {
+	if c.FS == nil || c.Dir == "" || c.Nodes == nil || c.Box == nil {
+		return fmt.Errorf("store: incomplete configuration: %w", cairn.ErrInvalid)
+	}
+	if _, ok := c.Epochs[c.Epoch]; !ok {
+		return fmt.Errorf("store: no key for epoch %d: %w", c.Epoch, cairn.ErrInvalid)
+	}
+	set(&c.Coding, "auto")
+	set(&c.PackSize, 16<<20)
+	set(&c.FlushAge, 30*time.Second)
+	set(&c.Settle, 10*time.Minute)
+	set(&c.StageLimit, 20<<30)
+	set(&c.Memory, 64<<20)
+	set(&c.GroupWait, 10*time.Millisecond)
+	set(&c.GroupCount, 16)
+	set(&c.SlowWait, 20*time.Second)
+	set(&c.IndexCache, 64<<20)
+	if c.PackSize < 2*SmallObject+1<<20 {
+		return fmt.Errorf("store: pack size %d: at least 3 MiB are needed: %w", c.PackSize, cairn.ErrInvalid)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func set[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// counter is an exact count.
+type counter = atomic.Uint64
+
+// Store is an open object engine. All methods are safe for concurrent use.
+type Store struct {
+	c    Config // never changes
+	lock io.Closer
+	m    *metrics
+	mem  *semaphore.Weighted // bytes of bodies in memory
+
+	// idx is replaced by nobody while the store is open.
+	idx *index.Index
+
+	com committer
+
+	mu     sync.Mutex
+	packs  map[cairn.PackID]*staged // on this disk; guarded by mu
+	chain  chain                    // of log packs; guarded by mu
+	seqTop uint64                   // highest pack sequence handed out; guarded by mu
+	used   int64                    // bytes of stage files; guarded by mu
+	damage []string                 // found at start; guarded by mu
+	eased  chan struct{}            // closed and replaced when the stage shrinks; guarded by mu
+	kicked chan struct{}            // room for one: wakes the spreader
+	ahead  readAhead
+
+	failed atomic.Pointer[error] // set once: the index cannot follow the stage
+	ctx    context.Context       // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// chain is the end of the chain of log packs.
+type chain struct {
+	next uint64     // number of the next log pack to open
+	seal crypt.Hash // seal hash of the newest sealed one
+	done uint64     // its number
+}
+
+func (c *Config) stageDir() string { return filepath.Join(c.Dir, "stage") }
+func (c *Config) indexDir() string { return filepath.Join(c.Dir, "index") }
+
+// Close seals what is open, stops everything and leaves a state from which the
+// next Open goes on at once. Packs not yet spread stay staged. ctx bounds the
+// wait for writes in progress.
+func (s *Store) Close(ctx context.Context) error {
+	err := s.com.stop(ctx)
+	s.cancel()
+	s.wg.Wait()
+	s.mu.Lock()
+	for _, p := range s.packs {
+		if cerr := p.file.Close(); err == nil && cerr != nil {
+			err = cerr
+		}
+	}
+	s.packs = nil
+	s.mu.Unlock()
+	if cerr := s.idx.Close(); err == nil {
+		err = cerr
+	}
+	if cerr := s.lock.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// fail records that the store must not go on: the index could not take what is
+// durable in the stage. Everything answers with the cause; a restart replays.
+func (s *Store) fail(err error) {
+	err = fmt.Errorf("store: the index failed, restart cairn to rebuild it: %w: %w", err, cairn.ErrUnavailable)
+	if s.failed.CompareAndSwap(nil, &err) {
+		if errors.Is(err, cairn.ErrCorrupt) {
+			s.markDamaged()
+		}
+		s.c.Log.Error("index failed; refusing requests until a restart", "err", err)
+	}
+}
+
+func (s *Store) err() error {
+	if p := s.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// txn is one group being decided. Conditions are judged against the index and
+// what this group changed before.
+type txn struct {
+	c       *committer
+	g       *pack.GroupBuilder
+	now     time.Time
+	next    uint64 // LSN
+	last    cairn.Stamp
+	changes []index.Change
+	over    map[objectID]int // object -> change that made its newest version, this group
+	useful  bool             // more than the preamble is in it
+}
+
+type objectID struct {
+	bucket uint64
+	key    string
+}
+
+// preamble adds what the first group of a life or after a failed sync begins
+// with.
+func (t *txn) preamble() {
+	t.next, t.last = t.c.life.next, t.c.life.last
+	if !t.c.life.written {
+		t.add(pack.Life{Tag: t.c.life.tag, Last: t.c.life.last}, nil)
+	}
+	for _, of := range t.c.voids {
+		t.add(pack.Void{Of: of}, nil)
+	}
+}
+
+// preambleRoom is what preamble may add, in bytes of records.
+func (c *committer) preambleRoom() int { return 128 + 64*len(c.voids) }
+
+// peek is the stamp that the next record gets.
+func (t *txn) peek() cairn.Stamp { return cairn.Stamp{Life: t.c.life.number, LSN: t.next} }
+
+// add stamps body and adds it. parts are the resolved parts where body names a
+// list.
+func (t *txn) add(body pack.Body, parts []pack.Part) cairn.Stamp {
+	rec := pack.Record{Stamp: t.peek(), Body: body}
+	t.next++
+	t.last = rec.Stamp
+	t.g.Add(rec)
+	t.changes = append(t.changes, index.Change{Record: rec, Parts: parts})
+	return rec.Stamp
+}
+
+// change is add for what an op asked for.
+func (t *txn) change(body pack.Body, parts []pack.Part) cairn.Stamp {
+	t.useful = true
+	n := len(t.changes)
+	stamp := t.add(body, parts)
+	switch b := body.(type) {
+	case pack.Put:
+		t.note(objectID{b.Bucket, b.Key}, n)
+	case pack.Delete:
+		t.note(objectID{b.Bucket, b.Key}, n)
+	}
+	return stamp
+}
+
+func (t *txn) note(o objectID, n int) {
+	if t.over == nil {
+		t.over = make(map[objectID]int)
+	}
+	t.over[o] = n
+}
+
+// object returns the current version, this group's changes included; ok is
+// false where there is none.
+func (t *txn) object(bucket uint64, key string) (v index.Version, ok bool, err error) {
+	if n, there := t.over[objectID{bucket, key}]; there {
+		ch := t.changes[n]
+		p, isPut := ch.Record.Body.(pack.Put)
+		if !isPut {
+			return index.Version{}, false, nil
+		}
+		if p.List != nil {
+			p.Parts = ch.Parts
+		}
+		return index.Version{Stamp: ch.Record.Stamp, Put: p}, true, nil
+	}
+	v, err = t.c.s.idx.Object(bucket, key)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return index.Version{}, false, nil
+	}
+	return v, err == nil, err
+}
+
+// bucket returns the living bucket of that name. Buckets change only in groups
+// of their own, so the index knows.
+func (t *txn) bucket(name string) (pack.Bucket, error) {
+	b, err := t.c.s.idx.BucketByName(name)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return b, ErrNoBucket
+	}
+	return b, err
+}
