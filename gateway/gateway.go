@@ -1,0 +1,183 @@
+// Package gateway is the S3 endpoint: it turns requests of S3 clients into
+// calls of a store and the store's answers into theirs. It knows buckets, keys
+// and bytes, no packs, nodes or disks, and it keeps nothing between requests.
+//
+// Reading order: gateway.go (configuration, the way of a request), serve.go
+// (listener), request.go and response.go (one request's two ends), route.go
+// (which operation it is), refuse.go (what is answered with 501), identify.go
+// (who asks, and may they), body.go, checksum.go and wire.go (a body until it
+// is proven), then the verbs: put.go, get.go, delete.go, list.go, bucket.go;
+// conditions.go, ranges.go, header.go, xml.go (the small grammars), errors.go
+// (class to S3 error), log.go, metrics.go. Package sigv4 below has signatures.
+//
+// A request that asks for something cairn does not do is refused, never
+// answered as if it were done.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/store"
+)
+
+// Store is what the gateway needs of the object engine.
+type Store interface {
+	Put(ctx context.Context, p store.Put) (cairn.Object, error)
+	// Open gives one version to read, whatever is written meanwhile.
+	Open(ctx context.Context, k cairn.Key) (cairn.Object, store.Source, error)
+	Stat(ctx context.Context, k cairn.Key) (cairn.Object, error)
+	// Delete removes an object; a missing one is fine unless c demands one.
+	Delete(ctx context.Context, k cairn.Key, c store.Condition) error
+	List(ctx context.Context, r store.ListRequest) (store.Listing, error)
+	CreateBucket(ctx context.Context, name string) error
+	DeleteBucket(ctx context.Context, name string) error
+	Bucket(ctx context.Context, name string) (store.Bucket, error)
+	Buckets(ctx context.Context) ([]store.Bucket, error)
+	Access(ctx context.Context, id string) (store.Access, error)
+}
+
+// Config is what a Gateway is made of.
+type Config struct {
+	Store Store
+	// Region that clients must sign for; "" or "any" accepts the one they do.
+	Region string
+	Log    *slog.Logger // nil for none
+	// Registry takes the metrics; nil for none.
+	Registry prometheus.Registerer
+	// MemoryBudget is how many bytes the buffers of all requests may take
+	// together, 64 MiB when zero and at least 2 MiB. A request that finds none
+	// waits, at last for 503 SlowDown.
+	MemoryBudget int64
+	// Connections that may be open at once in Serve; 1,024 when zero.
+	Connections int
+}
+
+const (
+	defaultBudget      = 64 << 20
+	smallestBudget     = 2 << 20 // one gathered body beside some copy buffers
+	defaultConnections = 1024    // about 40 KiB each in buffers and stacks
+	bufferSize         = 64 << 10
+)
+
+// Gateway is an http.Handler that speaks S3. It is safe for concurrent use.
+type Gateway struct {
+	c       Config
+	log     *slog.Logger
+	budget  *semaphore.Weighted
+	buffers sync.Pool // of *[]byte, bufferSize long
+	readers sync.Pool // of *bufio.Reader, decodeBuffer large
+	metrics *metrics
+}
+
+// New returns a Gateway, or ErrInvalid for a Config that cannot work.
+func New(c Config) (*Gateway, error) {
+	if c.Store == nil {
+		return nil, fmt.Errorf("gateway: no store: %w", cairn.ErrInvalid)
+	}
+	if c.Region == "any" {
+		c.Region = ""
+	}
+	if c.MemoryBudget == 0 {
+		c.MemoryBudget = defaultBudget
+	}
+	if c.MemoryBudget < smallestBudget {
+		return nil, fmt.Errorf("gateway: memory budget of %d bytes: needs %d at least: %w", c.MemoryBudget, smallestBudget, cairn.ErrInvalid)
+	}
+	if c.Connections == 0 {
+		c.Connections = defaultConnections
+	}
+	if c.Connections < 0 {
+		return nil, fmt.Errorf("gateway: %d connections: %w", c.Connections, cairn.ErrInvalid)
+	}
+	m, err := newMetrics(c.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g := &Gateway{c: c, log: c.Log, budget: semaphore.NewWeighted(c.MemoryBudget), metrics: m}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	g.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	g.readers.New = newDecodeReader
+	return g, nil
+}
+
+// ServeHTTP answers one request. Once an answer has begun with 200 and cannot
+// be finished, the connection is aborted.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	r := newRequest(w, hr)
+	g.metrics.inFlight.Inc()
+	var err error
+	finished := false
+	defer func() { // a panic passes through, but is counted
+		r.wire.abandon()
+		g.budget.Release(r.reserved)
+		g.metrics.inFlight.Dec()
+		g.account(r, err, finished)
+	}()
+	if err = g.serve(r); err != nil {
+		if r.w.status != 0 {
+			panic(http.ErrAbortHandler)
+		}
+		g.answerError(r, err)
+	}
+	finished = true
+}
+
+// serve carries r out. An error means that nothing was answered yet, unless
+// r.w has a status: then the answer is torn.
+func (g *Gateway) serve(r *request) error {
+	if err := r.parse(); err != nil {
+		return err
+	}
+	op, refusal := route(r)
+	r.op = op
+	if err := g.identify(r); err != nil {
+		return err
+	}
+	// Refusals come after identify: who may not even ask learns nothing.
+	if err := g.permit(r); err != nil {
+		return err
+	}
+	if refusal != nil {
+		return refusal
+	}
+	if err := refuseHeaders(r.Header); err != nil {
+		return err
+	}
+	if err := r.checkNames(); err != nil {
+		return err
+	}
+	if r.payload.SHA256 != "" && r.ContentLength == 0 && r.payload.SHA256 != emptySHA256 {
+		return fail(codeSHA256Mismatch, "x-amz-content-sha256 is not the hash of an empty body, but no body was sent")
+	}
+	return op.run(g, r)
+}
+
+// reserve takes n bytes of the budget for the rest of the request.
+func (g *Gateway) reserve(r *request, n int64) error {
+	if !g.budget.TryAcquire(n) {
+		ctx, cancel := context.WithTimeout(r.Context(), budgetPatience)
+		defer cancel()
+		if err := g.budget.Acquire(ctx, n); err != nil {
+			if r.Context().Err() != nil {
+				return r.Context().Err()
+			}
+			return fail(codeSlowDown, "the gateway's memory for requests in flight has been in use for %v; try again", budgetPatience)
+		}
+	}
+	r.reserved += n
+	return nil
+}
+
+// budgetPatience is long because clients retry worse than they wait.
+const budgetPatience = 30 * time.Second

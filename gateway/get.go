@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/cairn-storage/cairn"
+)
+
+// errShort is a store's reader that ended cleanly too early: a bug, but one
+// that must not reach the client as a clean end.
+var errShort = errors.New("the store gave fewer bytes than it promised")
+
+// getObject answers with the object or a range of it.
+func (g *Gateway) getObject(r *request) error {
+	if err := checkOverrides(r); err != nil {
+		return err
+	}
+	if err := g.reserve(r, bufferSize); err != nil {
+		return err
+	}
+	o, src, err := g.c.Store.Open(r.Context(), r.key)
+	if err != nil {
+		return err
+	}
+	defer src.Close() // ends a pin; what was read is already proven or failed
+	p, err := plan(r, o)
+	if err != nil {
+		return err
+	}
+	if p.n == 0 {
+		p.writeHeader(r, o)
+		return nil
+	}
+	// Nothing is answered before the first bytes are verified and in hand:
+	// until then an error is still an honest 5xx.
+	content, err := src.Range(r.Context(), p.off, p.n)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	p.writeHeader(r, o)
+	return g.copy(r, content, p.n)
+}
+
+// copy sends n bytes of content. An error means that the answer is torn.
+func (g *Gateway) copy(r *request, content io.Reader, n int64) error {
+	buf := g.buffers.Get().(*[]byte)
+	defer g.buffers.Put(buf)
+	for n > 0 {
+		got, err := content.Read((*buf)[:min(n, bufferSize)])
+		if got > 0 {
+			if _, werr := r.w.Write((*buf)[:got]); werr != nil {
+				return fmt.Errorf("%w: %w", errClientGone, werr)
+			}
+			n -= int64(got)
+		}
+		switch {
+		case n == 0:
+			return nil
+		case err == io.EOF:
+			return errShort
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// headObject answers as getObject does, without a body.
+func (g *Gateway) headObject(r *request) error {
+	if err := checkOverrides(r); err != nil {
+		return err
+	}
+	o, err := g.c.Store.Stat(r.Context(), r.key)
+	if err != nil {
+		return err
+	}
+	p, err := plan(r, o)
+	if err != nil {
+		return err
+	}
+	p.writeHeader(r, o)
+	return nil
+}
+
+// answer is what a read of one object comes to.
+type answer struct {
+	status int   // 200, 206 or 304
+	off, n int64 // the bytes to send
+}
+
+// plan decides, from the request's conditions and range, what to send of o.
+func plan(r *request, o cairn.Object) (answer, error) {
+	switch readCondition(r.Header, o) {
+	case http.StatusNotModified:
+		return answer{status: http.StatusNotModified}, nil
+	case http.StatusPreconditionFailed:
+		return answer{}, fail(codePreconditionFailed, "the object is not as the request's conditions want it; its ETag is %s", quote(o.ETag))
+	}
+	whole := answer{http.StatusOK, 0, o.Size}
+	v := r.Header.Get("Range")
+	if v == "" || !ifRange(r.Header.Get("If-Range"), o) {
+		return whole, nil
+	}
+	off, n, kind := parseRange(v, o.Size)
+	switch kind {
+	case rangePart:
+		return answer{http.StatusPartialContent, off, n}, nil
+	case rangeBeyond:
+		r.w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(o.Size, 10))
+		return answer{}, fail(codeInvalidRange, "the range %q lies beyond the object's %d bytes", v, o.Size)
+	}
+	return whole, nil
+}
+
+// writeHeader sends status and headers of o.
+func (p answer) writeHeader(r *request, o cairn.Object) {
+	h := r.w.Header()
+	setObjectHeaders(h, o)
+	override(r, h)
+	if p.status == http.StatusNotModified {
+		h.Del("Content-Type")
+		r.w.WriteHeader(p.status)
+		return
+	}
+	h.Set("Content-Length", strconv.FormatInt(p.n, 10))
+	if p.status == http.StatusPartialContent {
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", p.off, p.off+p.n-1, o.Size))
+	} else if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" {
+		// Of the whole object: a client would check a part against it and fail.
+		setChecksums(h, o.Checksum)
+	}
+	r.w.WriteHeader(p.status)
+}
