@@ -92,7 +92,7 @@ func (s *Store) PutAccess(ctx context.Context, a Access) (Access, error) {
 	for _, g := range a.Grants {
 		rec.Grants = append(rec.Grants, pack.Grant{Bucket: g.Bucket, Level: uint8(g.Level)})
 	}
-	err := s.decide(ctx, func(t *txn) error { t.change(rec, nil); return nil })
+	err := s.decide(ctx, func(t *txn) error { return t.log(rec) })
 	return a, err
 }
 
@@ -102,8 +102,7 @@ func (s *Store) RevokeAccess(ctx context.Context, id string) error {
 		if _, err := s.idx.Access(id); err != nil {
 			return fmt.Errorf("access key %s: %w", id, err)
 		}
-		t.change(pack.AccessGone{ID: id}, nil)
-		return nil
+		return t.log(pack.AccessGone{ID: id})
 	})
 }
 
@@ -123,5 +122,5 @@ func (s *Store) SetCoding(ctx context.Context, coding string) error {
 			return err
 		}
 	}
-	return s.decide(ctx, func(t *txn) error { t.change(pack.Setting{Name: "coding", Value: coding}, nil); return nil })
+	return s.decide(ctx, func(t *txn) error { return t.log(pack.Setting{Name: "coding", Value: coding}) })
 }

@@ -14,7 +14,9 @@ import (
 // benchRig is 4+3 over seven nodes in memory and a disk in memory: what is left
 // is cairn's own work.
 func benchRig(b *testing.B) *rig {
-	return newRig(b, 7, func(c *Config) { c.Coding, c.FlushAge, c.Settle, c.StageLimit = "4+3", 2*time.Second, time.Second, 1<<30 })
+	return newRig(b, 7, func(c *Config) {
+		c.Coding, c.FlushAge, c.Settle, c.StageLimit = "4+3", 2*time.Second, time.Second, 1<<30
+	})
 }
 
 func BenchmarkPut26KiB(b *testing.B) {

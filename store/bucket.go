@@ -23,8 +23,7 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 		if !errors.Is(err, cairn.ErrNotExist) {
 			return err
 		}
-		t.change(pack.Bucket{ID: t.next, Name: name, Created: uint64(t.now.UnixMilli())}, nil)
-		return nil
+		return t.log(pack.Bucket{ID: t.next, Name: name, Created: uint64(t.now.UnixMilli())})
 	})
 }
 
@@ -36,8 +35,7 @@ func (s *Store) SetBucketPublic(ctx context.Context, name string, public bool) e
 			return fmt.Errorf("bucket %q: %w", name, err)
 		}
 		b.Public = public
-		t.change(b, nil)
-		return nil
+		return t.log(b)
 	})
 }
 
@@ -55,8 +53,7 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 		if !empty {
 			return fmt.Errorf("bucket %q: %w", name, ErrBucketNotEmpty)
 		}
-		t.change(pack.BucketGone{ID: b.ID}, nil)
-		return nil
+		return t.log(pack.BucketGone{ID: b.ID})
 	})
 }
 

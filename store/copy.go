@@ -75,7 +75,10 @@ func (s *Store) Copy(ctx context.Context, c Copy) (cairn.Object, error) {
 		if err != nil {
 			return err
 		}
-		stamp := t.change(rec, list)
+		stamp, err := t.change(rec, list)
+		if err != nil {
+			return err
+		}
 		out = cairn.Object{Key: c.To, Size: int64(rec.Size), ETag: rec.ETag, Modified: t.now.UTC().Truncate(time.Millisecond),
 			Header: rec.Header, Meta: rec.Meta, Checksum: rec.Checksum, Stamp: stamp}
 		return nil

@@ -51,8 +51,7 @@ func (s *Store) SetNode(ctx context.Context, n pack.Node) error {
 				return fmt.Errorf("store: a node %q is there already: %w", n.Name, cairn.ErrPrecondition)
 			}
 		}
-		t.change(n, nil)
-		return nil
+		return t.log(n)
 	})
 	if err != nil {
 		return err
@@ -66,8 +65,7 @@ func (s *Store) RemoveNode(ctx context.Context, id cairn.NodeID) error {
 		if _, err := s.idx.Node(id); err != nil {
 			return fmt.Errorf("store: node %v: %w", id, err)
 		}
-		t.change(pack.NodeGone{ID: id}, nil)
-		return nil
+		return t.log(pack.NodeGone{ID: id})
 	})
 	if err != nil {
 		return err

@@ -83,7 +83,10 @@ func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (cairn.
 			if err != nil {
 				return err
 			}
-			stamp := t.change(rec, list)
+			stamp, err := t.change(rec, list)
+			if err != nil {
+				return err
+			}
 			out = cairn.Object{Key: p.Key, Size: b.size, ETag: d.ETag, Modified: t.now.UTC().Truncate(time.Millisecond),
 				Header: p.Header, Meta: p.Meta, Checksum: d.Checksum, Stamp: stamp}
 			return nil
@@ -152,8 +155,7 @@ func (s *Store) Delete(ctx context.Context, k cairn.Key, c Condition) error {
 		if _, ok, err := t.object(b.ID, k.Object); err != nil || !ok {
 			return err
 		}
-		t.change(pack.Delete{Bucket: b.ID, Key: k.Object}, nil)
-		return nil
+		return t.log(pack.Delete{Bucket: b.ID, Key: k.Object})
 	}})
 }
 

@@ -56,8 +56,12 @@ func (t *txn) add(body pack.Body, parts []pack.Part) cairn.Stamp {
 	return rec.Stamp
 }
 
-// change is add for what an op asked for.
-func (t *txn) change(body pack.Body, parts []pack.Part) cairn.Stamp {
+// change is add for what an op asked for. A record that would not parse again
+// is ErrInvalid and not added: nothing may be acknowledged that breaks replay.
+func (t *txn) change(body pack.Body, parts []pack.Part) (cairn.Stamp, error) {
+	if err := (pack.Record{Stamp: t.peek(), Body: body}).Check(); err != nil {
+		return cairn.Stamp{}, err
+	}
 	t.useful = true
 	n := len(t.changes)
 	stamp := t.add(body, parts)
@@ -67,7 +71,13 @@ func (t *txn) change(body pack.Body, parts []pack.Part) cairn.Stamp {
 	case pack.Delete:
 		t.note(objectID{b.Bucket, b.Key}, n)
 	}
-	return stamp
+	return stamp, nil
+}
+
+// log is change where nobody asks for the stamp.
+func (t *txn) log(body pack.Body) error {
+	_, err := t.change(body, nil)
+	return err
 }
 
 func (t *txn) note(o objectID, n int) {
