@@ -114,6 +114,11 @@ func New(c Config) (*Gateway, error) {
 // ServeHTTP answers one request. Once an answer has begun with 200 and cannot
 // be finished, the connection is aborted.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
+	if hr.ContentLength == 0 && hr.Header.Get("Expect") == "100-continue" {
+		// net/http sends the 100 when a body is read, and never for an empty one;
+		// botocore then takes the next answer on the connection for this one's.
+		w.WriteHeader(http.StatusContinue)
+	}
 	r := newRequest(w, hr)
 	g.metrics.inFlight.Inc()
 	var err error

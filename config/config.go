@@ -1,0 +1,166 @@
+// Package config turns cairn.toml into one typed struct and refuses what it
+// does not understand.
+//
+// Reading order: config.go (every key, and the defaults), load.go (file to
+// struct, strict), keys.go (which keys exist, and which one was meant), units.go
+// (sizes, durations, coding), check.go (what must hold), secret.go (files that
+// others may not read), show.go (the struct back to TOML).
+//
+// It knows this machine only. Nodes, buckets and access keys are store state;
+// the [[node]] and [[bucket]] tables here are declarations that somebody else
+// applies. It opens no socket and no store, and never writes a file.
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is all of cairn.toml. A value from Load is checked and has every
+// default filled in.
+type Config struct {
+	// Dir is the state directory of this gateway: stage, index, secrets, lock.
+	// An absolute path. Default "/var/lib/cairn".
+	Dir string `toml:"dir"`
+	// Identity is the gateway's own identity, an age file that nobody else may
+	// read. Never inline, never under /nix/store. Default "identity" below dir.
+	Identity string `toml:"identity"`
+	// Memory bounds the buffers for bodies, frames and shards on their way;
+	// caches are extra. At least 32MiB. Default "128MiB".
+	Memory Size `toml:"memory"`
+
+	S3      S3       `toml:"s3"`     // the endpoint that clients talk to
+	Admin   Admin    `toml:"admin"`  // the endpoints for people and monitoring
+	Store   Store    `toml:"store"`  // how objects become packs
+	Stage   Stage    `toml:"stage"`  // packs that the nodes do not have yet
+	Cache   Cache    `toml:"cache"`  // verified blocks kept near
+	Nodes   []Node   `toml:"node"`   // declared nodes, applied at start
+	Buckets []Bucket `toml:"bucket"` // declared buckets, applied at start
+}
+
+// S3 is the [s3] table.
+type S3 struct {
+	// Listen is "host:port" or "unix:/path". Default "127.0.0.1:9000".
+	Listen string `toml:"listen"`
+	// Region is the region that clients must sign for; "any" accepts what each
+	// client scoped its signature to. Default "any".
+	Region string `toml:"region"`
+	// PublicURL is what clients sign and are redirected to when a proxy stands
+	// in front, such as "https://cache.example.org". Default: what they send.
+	PublicURL string `toml:"public_url"`
+}
+
+// Admin is the [admin] table.
+type Admin struct {
+	// Listen is "host:port" or "unix:/path" of health, metrics and the JSON
+	// API; "" opens none. Default "127.0.0.1:9001".
+	Listen string `toml:"listen"`
+	// Socket is the path that verbs of the command line find a running gateway
+	// at. Default "admin.sock" below dir.
+	Socket string `toml:"socket"`
+}
+
+// Store is the [store] table.
+type Store struct {
+	// Coding is "auto" or k+m such as "4+3"; packs that stand keep theirs.
+	// Default "auto".
+	Coding Coding `toml:"coding"`
+	// Flush says when an open pack is sealed before it is full.
+	Flush Flush `toml:"flush,inline"`
+}
+
+// Flush is store.flush.
+type Flush struct {
+	// Max is the age at which an open pack is sealed and sent to the nodes,
+	// 100ms to 24h. Default "30s".
+	Max Duration `toml:"max"`
+}
+
+// Stage is the [stage] table.
+type Stage struct {
+	// Limit is how much this disk holds for the nodes; with it all used, writes
+	// wait and then are refused. At least 64MiB. Default "20GiB".
+	Limit Size `toml:"limit"`
+	// Settle is how long a fully spread pack is kept in the stage before it is
+	// released. Default "10m".
+	Settle Duration `toml:"settle"`
+}
+
+// Cache is the [cache] table.
+type Cache struct {
+	// Dir holds the disk cache; it may be emptied at any time while cairn is
+	// stopped. Default "cache" below the state directory.
+	Dir string `toml:"dir"`
+	// Limit bounds the disk cache; "0B" keeps none. Default "20GiB".
+	Limit Size `toml:"limit"`
+	// Memory bounds the blocks cached in memory; "0B" keeps none. Default "64MiB".
+	Memory Size `toml:"memory"`
+}
+
+// Node is one [[node]] table.
+type Node struct {
+	// Name is how people call the node: a-z, 0-9 and hyphens, unique. Required.
+	Name string `toml:"name"`
+	// Operator is the person who runs it, the failure domain. Default: the name.
+	Operator string `toml:"operator"`
+	// Remote is where it is: "sftp://user@host:port/path", "local:/path" or an
+	// rclone remote "name:path". Never with a password in it. Required.
+	Remote string `toml:"remote"`
+	// HostKey pins the SSH host key, "SHA256:" and 43 characters as ssh-keygen
+	// -l prints them. Required for sftp.
+	HostKey string `toml:"host_key"`
+	// KeyFile is the SSH private key that logs in.
+	KeyFile string `toml:"key_file"`
+	// PasswordFile holds the password that logs in; one line.
+	PasswordFile string `toml:"password_file"`
+	// Capacity is how much cairn may use there. Default: what the node says it
+	// has free.
+	Capacity Size `toml:"capacity"`
+	// Site is the place it stands at, for people and for placement.
+	Site string `toml:"site"`
+}
+
+// Bucket is one [[bucket]] table.
+type Bucket struct {
+	// Name is 3 to 63 bytes as S3 has it, unique. Required.
+	Name string `toml:"name"`
+	// Public lets anyone read its objects without a key. Default false.
+	Public bool `toml:"public"`
+}
+
+// Default is the configuration of a machine that says nothing. The paths that
+// lie below dir are empty until Resolve.
+func Default() Config {
+	return Config{
+		Dir:    "/var/lib/cairn",
+		Memory: 128 * MiB,
+		S3:     S3{Listen: "127.0.0.1:9000", Region: AnyRegion},
+		Admin:  Admin{Listen: "127.0.0.1:9001"},
+		Store:  Store{Flush: Flush{Max: Duration(30 * time.Second)}},
+		Stage:  Stage{Limit: 20 * GiB, Settle: Duration(10 * time.Minute)},
+		Cache:  Cache{Limit: 20 * GiB, Memory: 64 * MiB},
+	}
+}
+
+// AnyRegion accepts every region that a client signs for.
+const AnyRegion = "any"
+
+// Resolve returns c with what follows from other keys filled in where it was
+// left empty: the paths below dir and the operators of nodes. c is unchanged.
+func (c Config) Resolve() Config {
+	below := func(path *string, name string) {
+		if *path == "" {
+			*path = filepath.Join(c.Dir, name)
+		}
+	}
+	below(&c.Identity, "identity")
+	below(&c.Admin.Socket, "admin.sock")
+	below(&c.Cache.Dir, "cache")
+	c.Nodes = append([]Node(nil), c.Nodes...)
+	for i := range c.Nodes {
+		if c.Nodes[i].Operator == "" {
+			c.Nodes[i].Operator = c.Nodes[i].Name
+		}
+	}
+	return c
+}
