@@ -1,0 +1,179 @@
+// Package engine wires one gateway from its keys up to its S3 handler: what
+// stands in a state directory becomes an open store over its nodes. It is the
+// only place that knows every floor, and it decides nothing that a floor below
+// could decide.
+//
+// Reading order: engine.go (Open and Close), secrets.go (what init leaves in
+// the state directory), init.go and owner.go (how it comes to be), transport.go
+// (how a node is reached), place.go (where a node is), add.go, prepare.go,
+// measure.go, check.go, set.go and remove.go (the nodes), declare.go (what
+// cairn.toml declares), usage.go (what lies on a node), status.go (all figures
+// in one), texts.go (files for a node's owner), disk.go (how fast a disk is).
+//
+// It parses no arguments, prints nothing and listens to nothing.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
+	"github.com/cairn-storage/cairn/cache"
+	"github.com/cairn-storage/cairn/config"
+	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/fleet"
+	"github.com/cairn-storage/cairn/gateway"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/store"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// indexCache is what the index keeps of its tables in memory, bytes.
+const indexCache = 64 << 20
+
+// ErrInUse is what Open returns for a store that another process has open.
+var ErrInUse = fmt.Errorf("in use by another cairn: %w", cairn.ErrUnavailable)
+
+// Config is what an Engine is made of. FS, File and Identity are needed; the
+// rest is as a gateway of people wants it when left zero.
+type Config struct {
+	FS       durable.FS
+	File     config.Config // resolved, as config.Load returns it
+	Identity crypt.Identity
+	Log      *slog.Logger          // nil logs nothing
+	Registry prometheus.Registerer // takes the metrics of this one engine; nil for none
+	Counts   *durable.Counter      // of FS, for Status; nil where nobody counts
+
+	// How patient the gateway is with nodes; zero for the defaults of each
+	// package.
+	AwayAfter time.Duration // see fleet.Config
+	Watch     time.Duration // see fleet.Config
+	Deadline  backends.DeadlineConfig
+	Retry     backends.RetryConfig
+	Connect   time.Duration // for TCP, SSH and SFTP together
+	KeepAlive time.Duration // between probes of a silent connection
+	Patience  time.Duration // how long a probe may go unanswered
+
+	// How the store packs; zero for its defaults.
+	PackSize   uint32
+	IndexCache int64         // bytes
+	SlowWait   time.Duration // how long a PUT waits for a full stage
+}
+
+// Engine is one open gateway without its listeners. It is safe for concurrent
+// use.
+type Engine struct {
+	ID      cairn.StoreID
+	Store   *store.Store
+	Fleet   *fleet.Fleet
+	Cache   *cache.Cache
+	Gateway *gateway.Gateway // an http.Handler that speaks S3
+
+	c       Config // never changes
+	secrets secrets
+	metrics *backends.Metrics // nil without a registry
+	started time.Time
+}
+
+// Open opens the store of c.File.Dir with the identity of its gateway: keys,
+// cache, fleet, store, gateway, in that order. ErrNotExist when there is no
+// store, ErrDenied when the identity is of another, ErrInUse when another process
+// has it open. What was opened is closed again on an error.
+func Open(ctx context.Context, c Config) (*Engine, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Identity.Need(crypt.Gateway); err != nil {
+		return nil, err
+	}
+	if c.IndexCache == 0 {
+		c.IndexCache = indexCache
+	}
+	s, err := readSecrets(c.FS, c.File.Dir, c.Identity)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now()}
+	if c.Registry != nil {
+		if e.metrics, err = backends.NewMetrics(c.Registry); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.open(ctx); err != nil {
+		return nil, errors.Join(err, e.Close(ctx))
+	}
+	return e, nil
+}
+
+func (e *Engine) open(ctx context.Context) (err error) {
+	c, f := e.c, e.c.File
+	e.Cache, err = cache.New(cache.Config{MemoryBytes: int64(f.Cache.Memory), DiskBytes: int64(f.Cache.Limit), FS: c.FS, Dir: f.Cache.Dir,
+		Store: e.ID, MAC: c.Identity.CacheKey(), Log: c.Log})
+	if err != nil {
+		return err
+	}
+	sign := c.Identity.Sign()
+	e.Fleet, err = fleet.New(ctx, fleet.Config{Open: e.openNode, Trust: pack.Trust(crypt.TrustKeys(e.ID, sign.Public())), Store: e.ID,
+		Cache: e.Cache, AwayAfter: c.AwayAfter, Watch: c.Watch, Log: c.Log, Registry: c.Registry})
+	if err != nil {
+		return err
+	}
+	// Bodies are held once by the gateway while they come in and once by the
+	// store while they wait for their group: each has half of the budget.
+	half := int64(f.Memory) / 2
+	e.Store, err = store.Open(ctx, store.Config{FS: c.FS, Dir: f.Dir, Nodes: e.Fleet, Store: e.ID,
+		Epochs: e.secrets.epochs, Epoch: e.secrets.epoch, Sign: sign, Box: c.Identity.Secrets(),
+		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: time.Duration(f.Stage.Settle),
+		StageLimit: int64(f.Stage.Limit), Memory: half, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Log: c.Log, Registry: c.Registry})
+	if errors.Is(err, cairn.ErrUnavailable) && e.locked() {
+		return fmt.Errorf("%s is %w", f.Dir, ErrInUse)
+	}
+	if err != nil {
+		return err
+	}
+	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Log: c.Log, Registry: c.Registry, MemoryBudget: half})
+	return err
+}
+
+// locked reports whether another process holds the store's lock, which the
+// store gave back when it could not be opened.
+func (e *Engine) locked() bool {
+	lock, err := e.c.FS.Lock(filepath.Join(e.c.File.Dir, "lock"))
+	if err == nil {
+		_ = lock.Close()
+	}
+	return errors.Is(err, cairn.ErrUnavailable)
+}
+
+// Close ends the engine; requests must have ended before. The store first: it
+// seals what is open and may still be spreading. Then the fleet it spread over,
+// then the cache that reads filled. ctx bounds the wait for writes in progress.
+func (e *Engine) Close(ctx context.Context) error {
+	var errs []error
+	if e.Store != nil {
+		errs = append(errs, e.Store.Close(ctx))
+	}
+	if e.Fleet != nil {
+		errs = append(errs, e.Fleet.Close())
+	}
+	if e.Cache != nil {
+		errs = append(errs, e.Cache.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close store %s: %w", e.ID.Short(), err)
+	}
+	return nil
+}
+
+// MemoryLimit is what the process may hold in all, bytes: the budget of
+// cairn.toml, the caches, and room for the program itself.
+func (e *Engine) MemoryLimit() int64 {
+	const program = 128 << 20 // code, connections, tables of rclone and the index
+	return int64(e.c.File.Memory) + int64(e.c.File.Cache.Memory) + e.c.IndexCache + program
+}

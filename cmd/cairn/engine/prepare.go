@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
+	"github.com/cairn-storage/cairn/fleet"
+	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// claim looks whose directory r is and returns the id that a node there has or
+// gets. A directory that another store marked, or that holds shards and no
+// marker, is ErrDenied: nothing may be written there.
+func (e *Engine) claim(ctx context.Context, r backends.Remote, n pack.Node) (cairn.NodeID, error) {
+	m, err := fleet.ReadMarker(ctx, r)
+	if errors.Is(err, cairn.ErrUnavailable) {
+		// A transport may make the directory no sooner than it writes, and
+		// calls a missing one away. One that stands answered above, so nothing
+		// is written into what is not ours.
+		name := scratch("new-")
+		if perr := r.Put(ctx, name, nil); perr != nil {
+			return n.ID, perr
+		}
+		if err = r.Delete(ctx, name); err == nil {
+			m, err = fleet.ReadMarker(ctx, r)
+		}
+	}
+	if errors.Is(err, cairn.ErrNotExist) {
+		for entry, err := range r.List(ctx, layout.PacksDir) {
+			if err != nil {
+				return n.ID, err
+			}
+			return n.ID, fmt.Errorf("the directory has no %s and yet holds %s: it is of a store that is not this one, or lost its marker; give an empty directory: %w",
+				layout.MarkerName, entry.Name, cairn.ErrDenied)
+		}
+		return n.ID, nil
+	}
+	if err != nil {
+		return n.ID, fmt.Errorf("%s: %w", layout.MarkerName, err)
+	}
+	if m.Store != e.ID {
+		return n.ID, fmt.Errorf("the directory belongs to another store, %s; this is store %s: give an empty directory: %w", m.Store.Short(), e.ID.Short(), cairn.ErrDenied)
+	}
+	nodes, err := e.Store.Nodes()
+	if err != nil {
+		return n.ID, err
+	}
+	if i := slices.IndexFunc(nodes, func(o pack.Node) bool { return o.ID == m.Node }); i >= 0 {
+		return n.ID, fmt.Errorf("the directory is node %s of this store already; change it with `cairn node set %s`: %w", nodes[i].Name, nodes[i].Name, cairn.ErrPrecondition)
+	}
+	return m.Node, nil
+}
+
+// prepare writes what stands on every node, the marker last.
+func (e *Engine) prepare(ctx context.Context, r backends.Remote, n pack.Node) error {
+	for _, k := range e.secrets.keys {
+		if err := ensure(ctx, r, k.path, k.data); err != nil {
+			return err
+		}
+	}
+	if err := e.writeTexts(ctx, r, n); err != nil {
+		return err
+	}
+	m, err := layout.Marker{Version: layout.MarkerVersion, Store: e.ID, Node: n.ID, Note: "cairn node " + n.Name + ", see " + layout.ReadmeName}.Encode()
+	if err != nil {
+		return err
+	}
+	return ensure(ctx, r, layout.MarkerName, m)
+}
+
+// writeTexts writes the files for the node's owner.
+func (e *Engine) writeTexts(ctx context.Context, r backends.Remote, n pack.Node) error {
+	if err := replace(ctx, r, layout.ReadmeName, readme(e.ID, n)); err != nil {
+		return err
+	}
+	return replace(ctx, r, layout.StatusName, statusText(n, nil))
+}
+
+// ensure puts a file that never changes, unless it stands there as it should.
+// Another file of that name is replaced only where the node can do so in one
+// step.
+func ensure(ctx context.Context, r backends.Remote, name string, data []byte) error {
+	size, err := r.Stat(ctx, name)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return r.Put(ctx, name, data)
+	}
+	if err != nil {
+		return err
+	}
+	if size == int64(len(data)) {
+		got := make([]byte, size)
+		if err := r.ReadAt(ctx, name, got, 0); err != nil {
+			return err
+		}
+		if bytes.Equal(got, data) {
+			return nil
+		}
+	}
+	if p, ok := backends.As[backends.Replacer](r); ok {
+		return p.Replace(ctx, name, data)
+	}
+	if name == layout.MarkerName {
+		return nil // its ids were just read; only the note differs
+	}
+	return fmt.Errorf("%s stands there with other bytes and the node cannot replace files: remove it: %w", name, cairn.ErrPrecondition)
+}
+
+// replace writes a text that may be there already; where a node cannot replace
+// files, the one that stands there stays.
+func replace(ctx context.Context, r backends.Remote, name string, data []byte) error {
+	if p, ok := backends.As[backends.Replacer](r); ok {
+		return p.Replace(ctx, name, data)
+	}
+	_, err := r.Stat(ctx, name)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return r.Put(ctx, name, data)
+	}
+	return err
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/config"
+	"github.com/cairn-storage/cairn/internal/durable"
+)
+
+// open opens the store in this process, for one verb.
+func (f *flags) open(ctx context.Context, c config.Config) (*engine.Engine, error) {
+	log, err := f.logger("off")
+	if err != nil {
+		return nil, err
+	}
+	id, err := engine.LoadIdentity(c.Identity)
+	if err != nil {
+		return nil, err
+	}
+	// A verb reads too little for a cache, and a gateway's cache file is best
+	// left as it is.
+	c.Cache.Limit = 0
+	fs, counts := durable.Count(durable.OS())
+	return engine.Open(ctx, engine.Config{FS: fs, Counts: counts, File: c, Identity: id, Log: log})
+}
+
+// closePatience bounds the end of an engine; what is not done by then is done
+// at the next start.
+const closePatience = 30 * time.Second
+
+// closeEngine ends e in order also when ctx has ended.
+func closeEngine(ctx context.Context, e *engine.Engine) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+	defer cancel()
+	return e.Close(ctx)
+}
