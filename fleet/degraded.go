@@ -4,130 +4,172 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/erasure"
 	"github.com/cairn-storage/cairn/pack"
 )
 
-// helper is one other shard that may help to decode.
-type helper struct {
-	n *node
-	l cairn.Location
-}
-
-// reconstruct decodes blocks [lo, hi) of shard want from the same blocks of k
-// other shards, each verified under its own signed root. The shard's own node
-// is asked too when nothing else is left. Nodes that fail are replaced by
-// others as long as there are any.
-func (f *Fleet) reconstruct(ctx context.Context, p pack.Params, at []cairn.Location, want uint8, lo, hi int, why error) ([][]byte, error) {
+// reconstruct returns blocks [lo, far) of shard s, decoded from the same blocks
+// of k other shards, each verified under its own signed root; those before hi
+// must be there or it fails, others may be nil. Nodes that fail, are wrong or
+// late are replaced by others as long as there are any. The shard's own places
+// are asked too when nothing else is left, but for those in tried.
+func (f *Fleet) reconstruct(ctx context.Context, s shard, tried []cairn.Location, lo, hi, far int) ([][]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	todo := f.helpers(at, want, why == nil)
-	type answer struct {
-		h      helper
-		blocks [][]byte
-		err    error
+	defer cancel() // those not needed any more end; Close waits for them
+	code, err := f.code(s.Coding)
+	if err != nil {
+		return nil, err
 	}
-	answers := make(chan answer, len(todo)) // room for all
-	running := 0
-	start := func() bool {
-		if len(todo) == 0 {
-			return false
-		}
-		h := todo[0]
-		todo = todo[1:]
-		running++
-		go func() {
-			b, err := f.direct(ctx, h.n, p, h.l, lo, hi)
-			answers <- answer{h, b, err}
-		}()
-		return true
+	d := &decoder{f: f, shard: s, code: code, lo: lo, hi: hi, far: far, got: make(map[uint8][][]byte), todo: f.helpers(s, tried, (far-lo)*pack.BlockSize)}
+	d.answers = make(chan help, len(d.todo)) // room for all
+	for range s.Coding.K {
+		d.start(ctx)
 	}
-	for range p.Coding.K {
-		start()
-	}
-	got := make(map[uint8][][]byte)
-	errs := []error{}
-	if why != nil {
-		errs = append(errs, why)
-	}
-	for running > 0 {
-		a := <-answers
-		running--
-		switch {
-		case a.err != nil:
-			errs = append(errs, a.err)
-			start()
-		case a.h.l.Index == want:
-			return a.blocks, nil // its own node answered after all
-		default:
-			got[a.h.l.Index] = a.blocks
-		}
-		if len(got) == p.Coding.K {
-			cancel()
-			for range running {
-				<-answers // they end at once: every call honours ctx
+	for len(d.running) > 0 {
+		timer := time.NewTimer(d.patience())
+		select {
+		case a := <-d.answers:
+			d.take(a)
+			if d.enough() {
+				timer.Stop()
+				return d.decode()
 			}
-			f.m.decoded.Inc()
-			return decode(p, got, want, lo, hi)
+			if a.err != nil && ctx.Err() == nil {
+				d.start(ctx)
+			}
+		case <-timer.C:
+			d.late(ctx)
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, &failure{what: "decoding", class: cairn.ErrUnavailable, ended: ctx.Err(), causes: d.causes}
 		}
+		timer.Stop()
 	}
-	return nil, fmt.Errorf("fleet: %d of the %d shards needed of pack %v can be read now: %w", len(got), p.Coding.K, p.ID, errors.Join(append(errs, cairn.ErrUnavailable)...))
+	return nil, f.unreadable(s, d.causes)
 }
 
-// helpers lists the shards to ask, best first, one place for each index; own
-// includes the wanted shard itself, last.
-func (f *Fleet) helpers(at []cairn.Location, want uint8, own bool) []helper {
-	best := make(map[uint8]helper)
-	for _, l := range at {
+// decoder is one reconstruction.
+type decoder struct {
+	f *Fleet
+	shard
+	code        *erasure.Code
+	lo, hi, far int
+	todo        []helper // still to be asked, best first
+	running     []*helper
+	answers     chan help
+	got         map[uint8][][]byte // verified blocks of each shard, nil for bad ones
+	sealing     *pack.Tail         // of the first that came; the others must be of the same
+	causes      []error
+}
+
+// helper is one file of a shard that may help to decode.
+type helper struct {
+	place
+	patience time.Duration // from which it is late
+	began    time.Time
+	late     bool
+}
+
+// help is what a helper brought.
+type help struct {
+	h      *helper
+	blocks [][]byte
+	tail   *pack.Tail
+	err    error
+}
+
+// helpers lists the files to ask, best first, those of the wanted shard last.
+func (f *Fleet) helpers(s shard, tried []cairn.Location, size int) []helper {
+	var hs []helper
+	for _, l := range s.at {
 		n := f.node(l.Node)
-		if n == nil || l.Index == want && !own {
+		if n == nil || int(l.Index) >= s.Coding.N() || slices.Contains(tried, l) {
 			continue
 		}
-		if h, ok := best[l.Index]; !ok || n.rank() > h.n.rank() {
-			best[l.Index] = helper{n, l}
-		}
+		hs = append(hs, helper{place: place{n, l, n.rank()}, patience: n.link.hedgeAfter(size)})
 	}
-	var hs []helper
-	for _, h := range best {
-		hs = append(hs, h)
-	}
-	slices.SortFunc(hs, func(a, b helper) int {
+	slices.SortStableFunc(hs, func(a, b helper) int {
 		return cmp.Or(
-			cmp.Compare(bit(a.l.Index == want), bit(b.l.Index == want)),
-			cmp.Compare(b.n.rank(), a.n.rank()),
-			cmp.Compare(a.n.link.p95(), b.n.link.p95()),
+			cmp.Compare(bit(a.l.Index == s.index), bit(b.l.Index == s.index)),
+			cmp.Compare(b.rank, a.rank),
+			cmp.Compare(a.patience, b.patience),
 			cmp.Compare(a.l.Index, b.l.Index))
 	})
 	return hs
 }
 
-func bit(b bool) int {
-	if b {
-		return 1
+// start asks the next helper whose shard is neither there nor being asked for.
+func (d *decoder) start(ctx context.Context) bool {
+	i := slices.IndexFunc(d.todo, func(h helper) bool {
+		return !d.has(h.l.Index) && !slices.ContainsFunc(d.running, func(r *helper) bool { return r.l.Index == h.l.Index })
+	})
+	if i < 0 {
+		return false
 	}
-	return 0
+	h := d.todo[i]
+	d.todo = slices.Delete(d.todo, i, i+1)
+	h.began = time.Now()
+	ok := d.f.spawn(func() {
+		blocks, tail, err := d.f.direct(ctx, h.n, d.Params, h.l, d.lo, d.far)
+		d.answers <- help{&h, blocks, tail, err}
+	})
+	if !ok {
+		d.causes = append(d.causes, errClosed)
+		return false
+	}
+	d.running = append(d.running, &h)
+	return true
 }
 
-// decode makes blocks [lo, hi) of shard want from k others.
-func decode(p pack.Params, got map[uint8][][]byte, want uint8, lo, hi int) ([][]byte, error) {
-	code, err := erasure.New(p.Coding)
-	if err != nil {
-		return nil, err
-	}
-	out := make([][]byte, 0, hi-lo)
-	for n := range hi - lo {
-		shards := make([][]byte, p.Coding.N())
-		for i, blocks := range got {
-			shards[i] = blocks[n]
+func (d *decoder) take(a help) {
+	d.running = slices.DeleteFunc(d.running, func(h *helper) bool { return h == a.h })
+	if a.tail != nil && a.blocks != nil {
+		if d.sealing == nil {
+			d.sealing = a.tail
 		}
-		if err := code.Reconstruct(shards, []int{int(want)}); err != nil {
-			return nil, fmt.Errorf("fleet: decode pack %v: %w", p.ID, err)
+		if err := d.sealing.SameSealing(a.tail); err != nil {
+			a.blocks, a.err = nil, errors.Join(a.err, a.h.n.fault("read", "", err))
 		}
-		out = append(out, shards[want])
 	}
-	return out, nil
+	if got := d.got[a.h.l.Index]; got == nil && a.blocks != nil {
+		d.got[a.h.l.Index] = a.blocks
+	} else {
+		for i, b := range a.blocks { // a second file of it fills what was bad in the first
+			if got[i] == nil {
+				got[i] = b
+			}
+		}
+	}
+	d.causes = join(d.causes, a.err)
+}
+
+// patience is how long to wait until the next helper is late.
+func (d *decoder) patience() time.Duration {
+	least := time.Hour
+	for _, h := range d.running {
+		if !h.late {
+			least = min(least, time.Until(h.began.Add(h.patience)))
+		}
+	}
+	return least
+}
+
+// late notes the helpers that take longer than they use to, and asks another in
+// place of each where the budget allows.
+func (d *decoder) late(ctx context.Context) {
+	now := time.Now()
+	for _, h := range slices.Clone(d.running) {
+		if h.late || now.Sub(h.began) < h.patience {
+			continue
+		}
+		h.late = true
+		h.n.link.late(now)
+		if len(d.todo) > 0 && d.f.spend(1) {
+			d.start(ctx)
+		}
+	}
 }

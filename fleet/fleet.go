@@ -3,10 +3,13 @@
 // nodes answer, believing a block only under a signed root.
 //
 // Reading order: fleet.go (the set of nodes), node.go (one of them), health.go
-// (breaker and speed), mark.go (is it the node it should be), place.go (where
-// shards may go), scatter.go (writes), tails.go, read.go, block.go and degraded.go
-// (reads), look.go (what is there), suspect.go (nodes
-// that lie), watch.go (nodes that come back), status.go.
+// (breaker), speed.go (latency, lateness), space.go (room), connect.go and
+// mark.go (is it the node it should be), failure.go (what several nodes could
+// not do); place.go (where shards may go), scatter.go (writes), verify.go,
+// tails.go; read.go, flight.go, fetch.go, direct.go, degraded.go and
+// decode.go (reads);
+// look.go (what is there), suspect.go (nodes that lie), watch.go (nodes that
+// come back), status.go.
 //
 // All concurrency over nodes is here. fleet holds no secret and knows neither
 // objects nor the index: it is told where shards stand.
@@ -17,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -25,19 +29,28 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/cache"
+	"github.com/cairn-storage/cairn/erasure"
 	"github.com/cairn-storage/cairn/pack"
-	"github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config is what a Fleet is made of; Open, Trust, Store and Cache are needed.
 type Config struct {
 	// Open connects to a node, wrapped in deadline and limits. It may fail and
-	// is then tried again when the node is next needed.
+	// is then tried again when the node is next needed. A node that sent wrong
+	// bytes is opened a second time, for one read on a connection of its own.
 	Open  func(ctx context.Context, n pack.Node) (backends.Remote, error)
 	Trust pack.Trust
 	Store cairn.StoreID
 	Cache *cache.Cache
+	// Where tells where the shards of a pack stand by now. It is asked once by
+	// a read that met "not found", since shards may have moved after the read
+	// was told their places. Optional.
+	Where func(cairn.PackID) ([]cairn.Location, error)
+	// Used tells how many bytes of shards stand on a node, for nodes with a
+	// Capacity of their own. Without it all that is used on the node's disk
+	// counts against that, other people's files included. Optional.
+	Used func(cairn.NodeID) int64
 	// AwayAfter is how long a node may not answer before new packs are coded
 	// without it; default 10 minutes.
 	AwayAfter time.Duration
@@ -51,16 +64,19 @@ type Config struct {
 type Fleet struct {
 	c     Config // never changes
 	m     *metrics
-	tails *lru.Cache[tailKey, *pack.Tail]
+	tails *tails
 
+	// Lock order: mu before the mu of a link. None is held over a call.
 	mu      sync.Mutex
-	nodes   []*node       // in order of id; guarded by mu
-	changed chan struct{} // closed and replaced on every change; guarded by mu
-	falls   []time.Time   // recent quarantines; guarded by mu
-	alarm   string        // why nobody is quarantined any more; guarded by mu
-	flight  map[cache.Key]chan struct{}
-	closed  bool    // guarded by mu
-	budget  float64 // hedges that may still be sent; guarded by mu
+	nodes   []*node                        // in order of id; guarded by mu
+	told    bool                           // SetNodes was called; guarded by mu
+	changed chan struct{}                  // closed and replaced on every change; guarded by mu
+	falls   map[cairn.NodeID]time.Time     // when nodes were last proven wrong; guarded by mu
+	flights map[cache.Key]*flight          // blocks on their way; guarded by mu
+	codes   map[cairn.Coding]*erasure.Code // guarded by mu
+	less    cairn.Coding                   // the lesser coding in use, for the log; guarded by mu
+	closed  bool                           // guarded by mu
+	budget  float64                        // reads that hedges may still cost; guarded by mu
 
 	poked  chan struct{}   // room for one: the watcher looks at all nodes now
 	life   context.Context // ends with Close
@@ -68,87 +84,95 @@ type Fleet struct {
 	wg     sync.WaitGroup
 }
 
-// tailsKept is how many verified tails stay in memory, about 3 KiB each.
-const tailsKept = 4096
-
 // New makes a fleet without nodes. It lives until Close; ctx lends its values.
 func New(ctx context.Context, c Config) (*Fleet, error) {
 	if c.Open == nil || c.Trust == nil || c.Cache == nil {
 		return nil, fmt.Errorf("fleet: incomplete configuration: %w", cairn.ErrInvalid)
 	}
-	if c.AwayAfter == 0 {
+	if c.AwayAfter <= 0 {
 		c.AwayAfter = 10 * time.Minute
 	}
-	if c.Watch == 0 {
+	if c.Watch <= 0 {
 		c.Watch = 2 * time.Second
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	tails, err := lru.New[tailKey, *pack.Tail](tailsKept)
+	m, err := newMetrics(c.Registry)
 	if err != nil {
-		return nil, fmt.Errorf("fleet: %w", err)
+		return nil, err
 	}
-	f := &Fleet{c: c, m: newMetrics(c.Registry), tails: tails, changed: make(chan struct{}), flight: make(map[cache.Key]chan struct{}), budget: hedgeBurst, poked: make(chan struct{}, 1)}
+	f := &Fleet{c: c, m: m, tails: newTails(tailsBytes), changed: make(chan struct{}), falls: make(map[cairn.NodeID]time.Time),
+		flights: make(map[cache.Key]*flight), codes: make(map[cairn.Coding]*erasure.Code), budget: hedgeBurst, poked: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.life, f.cancel = ctx, cancel
 	f.wg.Go(func() { f.watch(ctx) })
 	return f, nil
 }
 
-// Close ends all connections. Calls in progress fail.
+// Close ends all connections and waits for what still runs. Calls in progress
+// fail, later ones are ErrUnavailable.
 func (f *Fleet) Close() error {
 	f.mu.Lock()
 	f.closed = true
-	f.mu.Unlock()
-	f.cancel()
-	f.wg.Wait()
-	f.mu.Lock()
 	nodes := f.nodes
 	f.nodes = nil
 	f.mu.Unlock()
-	var errs []error
-	for _, n := range nodes {
-		errs = append(errs, n.close())
+	f.cancel()
+	errs := make([]error, len(nodes))
+	var wg sync.WaitGroup
+	for i, n := range nodes {
+		wg.Go(func() { errs[i] = n.link.close() })
 	}
+	wg.Wait()
+	f.wg.Wait()
 	return errors.Join(errs...)
 }
 
 // SetNodes makes the fleet consist of exactly these nodes. Connections of nodes
-// that stay as they are go on; those of others end.
-func (f *Fleet) SetNodes(ctx context.Context, want []pack.Node) error {
+// that stay as they are go on; those of others end, in the background. From the
+// first call on, a node that is not named counts as gone for good.
+func (f *Fleet) SetNodes(_ context.Context, want []pack.Node) error {
 	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return errClosed
+	}
 	old := make(map[cairn.NodeID]*node)
 	for _, n := range f.nodes {
 		old[n.ID] = n
 	}
-	var next, gone []*node
+	next := make([]*node, 0, len(want))
+	seen := make(map[cairn.NodeID]bool)
 	for _, w := range want {
-		n := old[w.ID]
-		if n != nil && sameRemote(n.Node, w) {
+		if seen[w.ID] {
+			continue
+		}
+		seen[w.ID] = true
+		if n := old[w.ID]; n != nil && sameRemote(n.Node, w) {
 			delete(old, w.ID)
-			next = append(next, n.with(w))
+			next = append(next, &node{Node: w, f: f, link: n.link})
 			continue
 		}
 		next = append(next, newNode(f, w))
 	}
-	for _, n := range old {
-		gone = append(gone, n)
-	}
 	slices.SortFunc(next, func(a, b *node) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	f.nodes = next
+	f.nodes, f.told = next, true
 	f.mu.Unlock()
-	f.change()
-	var errs []error
-	for _, n := range gone {
-		errs = append(errs, n.close())
+	for _, n := range old {
+		f.spawn(func() {
+			if err := n.link.close(); err != nil {
+				f.c.Log.Debug("connection did not end cleanly", "node", n.Name, "err", err)
+			}
+		})
 	}
+	f.change()
 	f.poke()
-	return errors.Join(errs...)
+	return nil
 }
 
 func sameRemote(a, b pack.Node) bool {
-	return a.Remote == b.Remote && a.HostKey == b.HostKey && slices.Equal(a.Credential, b.Credential)
+	return a.Remote == b.Remote && a.HostKey == b.HostKey && slices.Equal(a.Credential, b.Credential) && maps.Equal(a.Option, b.Option)
 }
 
 // Changed is closed when nodes came, went or changed their state.
@@ -169,26 +193,42 @@ func (f *Fleet) change() {
 func (f *Fleet) all() []*node {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.nodes)
+	return f.nodes // replaced as a whole, never changed
 }
 
-// spawn runs work that Close waits for, unless it is too late for any.
-func (f *Fleet) spawn(work func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.closed {
-		f.wg.Go(work)
-	}
-}
-
+// node returns nil for a node that is not in the fleet.
 func (f *Fleet) node(id cairn.NodeID) *node {
+	for _, n := range f.all() {
+		if n.ID == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// spawn runs work that Close waits for; false when it is too late for any.
+func (f *Fleet) spawn(work func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i := slices.IndexFunc(f.nodes, func(n *node) bool { return n.ID == id })
-	if i < 0 {
-		return nil
+	if f.closed {
+		return false
 	}
-	return f.nodes[i]
+	f.wg.Go(work)
+	return true
+}
+
+// code returns the code for c; making one is dear, so each is kept.
+func (f *Fleet) code(c cairn.Coding) (*erasure.Code, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if code, ok := f.codes[c]; ok {
+		return code, nil
+	}
+	code, err := erasure.New(c)
+	if err == nil {
+		f.codes[c] = code
+	}
+	return code, err
 }
 
 // dice is a generator for placement; what it draws is recorded, so it needs no

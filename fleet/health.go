@@ -1,8 +1,9 @@
 package fleet
 
 import (
-	"slices"
 	"time"
+
+	"github.com/cairn-storage/cairn/backends"
 )
 
 // The breaker opens after breakAfter failures in a row and lets one call try
@@ -13,73 +14,74 @@ const (
 	coolMost   = time.Minute
 )
 
-// health is what is known of how a node does. It is guarded by link.mu.
+// health is whether a node answers. It is guarded by link.mu.
 type health struct {
 	born     time.Time
 	fails    int       // in a row
-	openTill time.Time // of the breaker; zero while closed
+	openTill time.Time // when an open breaker lets a call try; zero while closed
 	cool     time.Duration
-	trying   bool      // one call is let through an open breaker
 	since    time.Time // of the state: answering or not
 	answered bool      // at all
-
-	last  [64]time.Duration // of reads, newest overwrites oldest
-	reads int
-
-	free, total int64 // bytes, as the node last said
-	known       bool  // free and total were asked
-	full        bool  // the last put said so
-
-	wrong       int // replies that did not verify
-	quarantined bool
-	checking    bool // wrong bytes are being read once more
+	why      string    // it last failed
 }
 
-// allow says whether a call may be tried now.
-func (l *link) allow(now time.Time) bool {
+// allow says whether a call may be tried now, and whether it is the trial of an
+// open breaker. A trial that has no outcome after the breaker's time lets
+// another one try, so nothing that becomes of it can keep the breaker open.
+func (l *link) allow(now time.Time) (ok, trial bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.openTill.IsZero() {
-		return true
+	switch {
+	case l.openTill.IsZero():
+		return true, false
+	case now.Before(l.openTill):
+		return false, false
 	}
-	if now.Before(l.openTill) || l.trying {
-		return false
+	l.openTill = now.Add(l.cool)
+	return true, true
+}
+
+// untried gives the trial of an open breaker back, unused.
+func (l *link) untried(now time.Time, trial bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if trial && !l.openTill.IsZero() {
+		l.openTill = now
 	}
-	l.trying = true
-	return true
 }
 
-// untried gives the one try of an open breaker back, unused.
-func (l *link) untried() {
+// result counts one outcome and reports whether the node's state changed. While
+// the breaker is open only its trials make it wait longer: the calls that were
+// under way when it opened fail together. Once it waits coolMost each trial
+// gets a new connection, in case the old one is what hangs; stale is the old.
+func (l *link) result(now time.Time, down, trial bool, err error) (changed bool, stale backends.Remote) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trying = false
-}
-
-// result counts one outcome and reports whether the node's state changed.
-func (l *link) result(now time.Time, ok bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	wasDown, first := !l.openTill.IsZero(), ok && !l.answered
-	l.trying = false
-	if ok {
-		l.fails, l.openTill, l.cool, l.answered = 0, time.Time{}, 0, true
-		if wasDown || first {
+	open := !l.openTill.IsZero()
+	if !down {
+		changed = open || !l.answered
+		if changed {
 			l.since = now
 		}
-		return wasDown || first
+		l.fails, l.openTill, l.cool, l.answered, l.why = 0, time.Time{}, 0, true, ""
+		return changed, nil
 	}
 	l.fails++
-	if l.fails < breakAfter && !wasDown {
-		return false
+	l.why = err.Error()
+	l.marked = false // whatever it was: look whose disk answers next
+	switch {
+	case open && trial:
+		l.cool = min(2*l.cool, coolMost)
+		l.openTill = now.Add(l.cool)
+		if l.cool == coolMost {
+			stale, l.remote = l.remote, nil
+		}
+	case !open && l.fails >= breakAfter:
+		l.cool = coolFirst
+		l.openTill, l.since = now.Add(l.cool), now
+		return true, nil
 	}
-	l.cool = min(max(2*l.cool, coolFirst), coolMost)
-	l.openTill = now.Add(l.cool)
-	l.marked = false
-	if !wasDown {
-		l.since = now
-	}
-	return !wasDown
+	return false, stale
 }
 
 // up reports whether calls are tried, and since when that is so.
@@ -87,55 +89,20 @@ func (l *link) up() (bool, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.since.IsZero() {
-		return l.openTill.IsZero(), l.born
+		return true, l.born
 	}
 	return l.openTill.IsZero(), l.since
 }
 
-func (l *link) timed(d time.Duration) {
+// due reports whether the watcher should try the node before its time.
+func (l *link) due(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last[l.reads%len(l.last)] = d
-	l.reads++
+	return (l.fails > 0 || now.Before(l.slowTill)) && !now.Before(l.openTill)
 }
 
-// p95 is the 95th percentile of the last reads; zero while too few are known.
-func (l *link) p95() time.Duration {
-	l.mu.Lock()
-	n := min(l.reads, len(l.last))
-	s := slices.Clone(l.last[:n])
-	l.mu.Unlock()
-	if n < 8 {
-		return 0
-	}
-	slices.Sort(s)
-	return s[n*95/100]
-}
-
-func (l *link) setFull() {
+func (l *link) reason() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.full = true
-}
-
-// space returns free and total bytes under the cap of capacity bytes (0 for
-// none), and whether they are known.
-func (l *link) space(capacity uint64) (free, total int64, known bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	free, total, known = l.free, l.total, l.known
-	if !known {
-		free, total = 1<<40, 1<<40 // assume room until the node says otherwise
-	}
-	if c := int64(capacity); c > 0 && c < total {
-		free = max(0, min(free, c-(total-free)))
-		if !known {
-			free = c
-		}
-		total = c
-	}
-	if l.full {
-		free = 0
-	}
-	return free, total, known
+	return l.why
 }

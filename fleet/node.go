@@ -22,108 +22,105 @@ type node struct {
 
 // link is what outlives a change of the node's record.
 type link struct {
-	turn chan struct{} // holds one token: who has it connects or looks at the marker
-
-	mu     sync.Mutex
-	remote backends.Remote // nil before the first use; guarded by mu
-	marked bool            // the marker was seen since the last doubt; guarded by mu
-	ended  bool            // guarded by mu
-	health                 // guarded by mu
+	mu      sync.Mutex
+	remote  backends.Remote // nil before the first use; guarded by mu
+	marked  bool            // the marker was seen since the last doubt; guarded by mu
+	marker  int             // its length as last seen, 0 before; guarded by mu
+	attempt *attempt        // to connect, nil while there is none; guarded by mu
+	ended   bool            // guarded by mu
+	health                  // guarded by mu
+	speed                   // guarded by mu
+	room                    // guarded by mu
+	conduct                 // guarded by mu
 }
 
 func newNode(f *Fleet, n pack.Node) *node {
-	l := &link{turn: make(chan struct{}, 1)}
-	l.turn <- struct{}{}
+	l := &link{}
 	l.born = time.Now()
 	return &node{Node: n, f: f, link: l}
 }
 
-// with is n under a changed record of the same remote.
-func (n *node) with(w pack.Node) *node { return &node{Node: w, f: n.f, link: n.link} }
-
-func (n *node) close() error {
-	n.link.mu.Lock()
-	r := n.link.remote
-	n.link.remote, n.link.ended = nil, true
-	n.link.mu.Unlock()
-	if c, ok := backends.As[backends.Closer](r); ok && r != nil {
-		return c.Close()
-	}
-	return nil
-}
-
-// errDown is a call not even tried: the node failed just before.
-var errDown = fmt.Errorf("did not answer a moment ago: %w", cairn.ErrUnavailable)
-
 // do runs one call on the node, unless it is known to be down, and keeps its
-// health. kind says what is timed.
-func (n *node) do(ctx context.Context, op string, call func(context.Context, backends.Remote) error) error {
-	if !n.link.allow(time.Now()) {
-		return n.fault(op, errDown)
+// health.
+func (n *node) do(ctx context.Context, op, name string, call func(context.Context, backends.Remote) error) error {
+	ok, trial := n.link.allow(time.Now())
+	if !ok {
+		return n.fault(op, name, fmt.Errorf("%w (%s)", errDown, n.link.reason()))
 	}
 	r, err := n.ready(ctx)
+	offline := err != nil
 	if err == nil {
-		start := time.Now()
-		err = call(ctx, r)
-		if err == nil && op == "read" {
-			n.link.timed(time.Since(start))
-		}
-		if errors.Is(err, cairn.ErrNotExist) {
-			err = n.doubt(ctx, err)
+		if err = call(ctx, r); errors.Is(err, cairn.ErrNotExist) {
+			err = n.doubt(ctx, r, err)
 		}
 	}
-	n.judge(ctx, err)
+	n.judge(ctx, err, offline, trial)
 	if err != nil {
-		return n.fault(op, err)
+		return n.fault(op, name, err)
 	}
 	return nil
 }
 
-// fault names the node in an error that does not yet.
-func (n *node) fault(op string, err error) error {
+// fault names the node in an error that does not yet, and gives it a class.
+func (n *node) fault(op, name string, err error) error {
+	if cairn.Class(err) == nil {
+		err = fmt.Errorf("%w: %w", err, cairn.ErrUnavailable)
+	}
 	var e *backends.Error
 	if errors.As(err, &e) {
 		return err
 	}
-	if cairn.Class(err) == nil {
-		err = fmt.Errorf("%w: %w", err, cairn.ErrUnavailable)
-	}
-	return &backends.Error{Op: op, Node: n.Name, Err: err}
+	return &backends.Error{Op: op, Node: n.Name, Name: name, Err: err}
 }
 
-// judge counts a result for the breaker. A call that we ended ourselves says
-// nothing about the node.
-func (n *node) judge(ctx context.Context, err error) {
+// judge counts a result for the breaker. A node that answers is not down,
+// whatever it answers: "not found", "full", "denied", wrong bytes; one that
+// cannot be connected to, or shows no marker, is. A call that its caller gave
+// up says nothing about the node.
+func (n *node) judge(ctx context.Context, err error, offline, trial bool) {
+	now := time.Now()
 	if err != nil && ctx.Err() != nil {
-		n.link.untried()
+		n.link.untried(now, trial)
 		return
 	}
-	down := err != nil && errors.Is(err, cairn.ErrUnavailable)
-	if n.link.result(time.Now(), !down) {
-		if down {
-			n.f.c.Log.Warn("node does not answer", "node", n.Name, "err", err)
-		} else {
-			n.f.c.Log.Info("node answers again", "node", n.Name)
-		}
-		n.f.change()
+	down := err != nil && (offline || errors.Is(backends.Class(err), cairn.ErrUnavailable))
+	changed, stale := n.link.result(now, down, trial, err)
+	if stale != nil {
+		n.f.spawn(func() { _ = closeRemote(stale) }) // it did not work anyway
 	}
+	if !changed {
+		return
+	}
+	if down {
+		n.f.c.Log.Warn("node does not answer", "node", n.Name, "err", err)
+	} else {
+		n.f.c.Log.Info("node answers", "node", n.Name)
+	}
+	n.f.change()
 }
 
 func (n *node) put(ctx context.Context, name string, b []byte) error {
-	err := n.do(ctx, "put", func(ctx context.Context, r backends.Remote) error { return r.Put(ctx, name, b) })
-	if errors.Is(err, cairn.ErrFull) {
-		n.link.setFull()
+	err := n.do(ctx, backends.OpPut, name, func(ctx context.Context, r backends.Remote) error { return r.Put(ctx, name, b) })
+	if errors.Is(err, cairn.ErrFull) && n.link.setFull(time.Now()) {
+		n.f.c.Log.Warn("node is full", "node", n.Name, "err", err)
 		n.f.change()
 	}
 	return err
 }
 
 func (n *node) readAt(ctx context.Context, name string, b []byte, off int64) error {
-	return n.do(ctx, "read", func(ctx context.Context, r backends.Remote) error { return r.ReadAt(ctx, name, b, off) })
+	return n.do(ctx, backends.OpRead, name, func(ctx context.Context, r backends.Remote) error {
+		start := time.Now()
+		err := r.ReadAt(ctx, name, b, off)
+		if err == nil {
+			n.link.timed(len(b), time.Since(start))
+		}
+		return err
+	})
 }
 
 func (n *node) stat(ctx context.Context, name string) (size int64, err error) {
-	err = n.do(ctx, "stat", func(ctx context.Context, r backends.Remote) (err error) {
+	err = n.do(ctx, backends.OpStat, name, func(ctx context.Context, r backends.Remote) (err error) {
 		size, err = r.Stat(ctx, name)
 		return err
 	})
@@ -134,7 +131,7 @@ func (n *node) stat(ctx context.Context, name string) (size int64, err error) {
 func (n *node) list(ctx context.Context, dir string) iter.Seq2[backends.Entry, error] {
 	return func(yield func(backends.Entry, error) bool) {
 		stopped := false
-		err := n.do(ctx, "list", func(ctx context.Context, r backends.Remote) error {
+		err := n.do(ctx, backends.OpList, dir, func(ctx context.Context, r backends.Remote) error {
 			for e, err := range r.List(ctx, dir) {
 				if err != nil {
 					return err
@@ -151,3 +148,25 @@ func (n *node) list(ctx context.Context, dir string) iter.Seq2[backends.Entry, e
 		}
 	}
 }
+
+// rank orders nodes for reads: 3 answers, 2 answers and is in a state that a
+// person set, 1 may be asked when nothing else is left: it does not answer,
+// answers late or sent wrong bytes. Whatever verifies counts all the same.
+func (n *node) rank() int {
+	l := n.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case !l.openTill.IsZero(), l.quarantined, time.Now().Before(l.slowTill):
+		return 1
+	case !n.inService():
+		return 2
+	}
+	return 3
+}
+
+// inService reports whether the node's record lets it take shards.
+func (n *node) inService() bool { return n.State == "" || n.State == "ok" }
+
+// gone reports that a person gave the node up.
+func (n *node) gone() bool { return n.State == "gone" }

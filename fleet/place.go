@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -8,23 +9,19 @@ import (
 	"github.com/cairn-storage/cairn/layout"
 )
 
-// userReserve is the share of a node that user data leaves free, in percent.
-const userReserve = 5
-
 // candidates lists the nodes that take shards; up leaves out those that do not
 // answer now, else only those are left out that have been away for long.
 func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 	var out []layout.Candidate
 	for _, n := range f.all() {
 		ok, since := n.link.up()
-		if n.State != "" && n.State != "ok" || n.link.isQuarantined() {
+		if !n.inService() || n.link.isQuarantined() {
 			continue
 		}
 		if !ok && (up || now.Sub(since) >= f.c.AwayAfter) {
 			continue
 		}
-		free, _, _ := n.link.space(n.Capacity)
-		out = append(out, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: float64(free)})
+		out = append(out, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: n.weight()})
 	}
 	return out
 }
@@ -32,71 +29,105 @@ func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 // Coding is the coding of a new pack: want as k+m, or for "auto" what fits the
 // operators that take writes and their space. Where fewer nodes than want asks
 // for have answered for AwayAfter, it is what fits those: packs then leave this
-// machine with the redundancy there is. ErrUnavailable while no node is there.
+// machine with the redundancy there is.
+//
+// ErrUnavailable while no node is there, and while only one is left of several:
+// a pack is safer in the stage than alone on a node.
 func (f *Fleet) Coding(want string) (cairn.Coding, error) {
 	nodes := f.candidates(false, time.Now())
-	takes := 0
+	takes, members := 0, 0
 	for _, c := range nodes {
 		if c.Weight > 0 {
 			takes++
 		}
 	}
+	for _, n := range f.all() {
+		if n.inService() {
+			members++
+		}
+	}
 	if takes == 0 {
 		return cairn.Coding{}, fmt.Errorf("fleet: no node takes shards: %w", cairn.ErrUnavailable)
 	}
-	if want == "auto" {
-		return layout.Auto(nodes), nil
+	wanted := cairn.Coding{K: 1, M: 1} // the least that "auto" gives several nodes
+	if want != "auto" {
+		var err error
+		if wanted, err = cairn.ParseCoding(want); err != nil {
+			return cairn.Coding{}, fmt.Errorf("fleet: %w", err)
+		}
+		if takes >= wanted.N() {
+			f.using(wanted, wanted, takes)
+			return wanted, nil
+		}
 	}
-	c, err := cairn.ParseCoding(want)
-	if err != nil {
-		return cairn.Coding{}, err
+	if takes == 1 && members > 1 && wanted.M > 0 {
+		return cairn.Coding{}, fmt.Errorf("fleet: one of %d nodes takes shards now, and a pack is no safer there alone than here: %w", members, cairn.ErrUnavailable)
 	}
-	if takes < c.N() {
-		less := layout.Auto(nodes)
-		f.c.Log.Warn("too few nodes for the coding asked for", "want", c, "nodes", takes, "using", less)
-		return less, nil
+	coding := layout.Auto(nodes)
+	if want != "auto" {
+		f.using(wanted, coding, takes)
 	}
-	return c, nil
+	return coding, nil
 }
 
-// Full reports whether user data has to wait for space: so many nodes are
-// filled to their reserve that a pack could not be placed on the others.
+// using says once when packs get a lesser coding than was asked for, and once
+// when they get that again.
+func (f *Fleet) using(want, got cairn.Coding, nodes int) {
+	f.mu.Lock()
+	before := f.less
+	if f.less = got; got == want {
+		f.less = cairn.Coding{}
+	}
+	now := f.less
+	f.mu.Unlock()
+	switch {
+	case now == before:
+	case got == want:
+		f.c.Log.Info("enough nodes for the coding asked for", "coding", want, "nodes", nodes)
+	default:
+		f.c.Log.Warn("too few nodes for the coding asked for", "want", want, "using", got, "nodes", nodes)
+	}
+}
+
+// Full reports whether user data has to wait for space: of the nodes in service
+// fewer than two, or of one node not that one, have more than their reserve.
+// Nodes that have been away for long count as little as if they were full.
 func (f *Fleet) Full() bool {
-	full, rest := 0, 0
+	now := time.Now()
+	takes, room := 0, 0
 	for _, n := range f.all() {
-		free, total, known := n.link.space(n.Capacity)
-		if (known || free == 0) && free < total/100*userReserve {
-			full++
+		up, since := n.link.up()
+		if !n.inService() || n.link.isQuarantined() || !up && now.Sub(since) >= f.c.AwayAfter {
 			continue
 		}
-		rest++
+		takes++
+		if free, total, _ := n.space(); free > reserve(total) {
+			room++
+		}
 	}
-	if full == 0 {
-		return false
-	}
-	return rest < min(full+rest, 2) || rest*2 < full+rest
+	return room < min(takes, 2)
 }
 
+// errNoNode is that no node is left for the shards that stand nowhere.
+var errNoNode = errors.New("no node is left")
+
 // pick chooses nodes for the shards of a pack that stand nowhere yet: as many
-// as can be placed now. at has an element for each shard, zero for none.
+// as can be placed now, data shards first. at has an element for each shard,
+// zero for none; so has the answer, zero where nothing is to be put.
 func (f *Fleet) pick(c cairn.Coding, at []cairn.NodeID, avoid map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
 	nodes := f.candidates(true, time.Now())
 	used := make(map[cairn.NodeID]bool)
 	missing := 0
 	for _, id := range at {
 		used[id] = true
-		if id == (cairn.NodeID{}) {
-			missing++
-		}
+		missing += bit(id == cairn.NodeID{})
 	}
 	room := 0
 	for _, n := range nodes {
-		if n.Weight > 0 && !used[n.Node] && !avoid[n.Node] {
-			room++
-		}
+		room += bit(n.Weight > 0 && !used[n.Node] && !avoid[n.Node])
 	}
 	if room == 0 {
-		return nil, fmt.Errorf("fleet: %d shards stand nowhere and no node is left for them: %w", missing, cairn.ErrUnavailable)
+		return nil, errNoNode
 	}
 	// Where nodes are too few, some shards get a place of no node, so that the
 	// others can be placed by the same rules.

@@ -10,65 +10,75 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// fetchMost is how many blocks one request may ask for: memory must not depend
+// on the length of a read.
+const fetchMost = 64
+
 // Read fills b with the bytes of pack p from off. Every block they lie in was
 // proven by a root that a trusted key signed, or decoded from k blocks that
 // were. ahead bytes more are fetched with the same request where they lie in
-// the same shard, and kept in the cache.
+// the same shard, and kept in the cache; they never fail a read.
 //
-// ErrUnavailable when fewer than k shards can be read now, naming the causes.
+// ErrUnavailable, naming nodes and causes, when fewer than k shards can be read
+// now; ErrLost when fewer than k are on nodes that are still in the fleet.
 func (f *Fleet) Read(ctx context.Context, p pack.Params, at []cairn.Location, off uint64, b []byte, ahead int) error {
-	if off+uint64(len(b)) > uint64(p.Coding.K)*p.Length {
+	total := uint64(max(p.Coding.K, 0)) * p.Length
+	if p.Length == 0 || p.Length > pack.MaxLength || off > total || uint64(len(b)) > total-off {
 		return fmt.Errorf("fleet: %d bytes at %d of pack %v: %w", len(b), off, p.ID, cairn.ErrInvalid)
 	}
-	first, last := off/p.Length, (off+uint64(max(len(b), 1))-1)/p.Length
+	if len(b) == 0 {
+		return nil
+	}
+	first, last := off/p.Length, (off+uint64(len(b))-1)/p.Length
 	if first == last {
-		return f.readShard(ctx, p, at, uint8(first), off%p.Length, b, ahead)
+		return f.readShard(ctx, shard{p, at, uint8(first)}, off%p.Length, b, ahead)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for i := first; i <= last; i++ {
 		in := off % p.Length
 		n := min(uint64(len(b)), p.Length-in)
-		part := b[:n]
+		part, more := b[:n], 0
 		b, off = b[n:], off+n
-		more := 0
 		if i == last {
 			more = ahead
 		}
-		g.Go(func() error { return f.readShard(ctx, p, at, uint8(i), in, part, more) })
+		g.Go(func() error { return f.readShard(ctx, shard{p, at, uint8(i)}, in, part, more) })
 	}
 	return g.Wait()
 }
 
-// readShard fills b from off of data shard i.
-func (f *Fleet) readShard(ctx context.Context, p pack.Params, at []cairn.Location, i uint8, off uint64, b []byte, ahead int) error {
-	lo := int(off / pack.BlockSize)
-	hi := int((off+uint64(len(b))-1)/pack.BlockSize) + 1
-	far := min(hi+ahead/pack.BlockSize, pack.Blocks(p.Length))
-	blocks, err := f.blocks(ctx, p, at, i, lo, hi, far)
-	if err != nil {
-		return err
-	}
-	skip := int(off % pack.BlockSize)
-	for _, bl := range blocks {
-		n := copy(b, bl[skip:])
-		b, skip = b[n:], 0
-	}
-	return nil
+// shard is one shard of a pack that is being read, and where all of them stand.
+type shard struct {
+	pack.Params
+	at    []cairn.Location
+	index uint8
 }
 
-// blocks returns blocks [lo, hi) of shard i, and fetches up to far while it
-// fetches. What another read fetches already is waited for.
-func (f *Fleet) blocks(ctx context.Context, p pack.Params, at []cairn.Location, i uint8, lo, hi, far int) ([][]byte, error) {
-	out := make([][]byte, hi-lo)
-	key := func(n int) cache.Key { return cache.Key{Pack: p.ID, Index: i, Block: uint32(n)} }
+func (s shard) key(block int) cache.Key {
+	return cache.Key{Pack: s.ID, Index: s.index, Block: uint32(block)}
+}
+
+// readShard fills b from off of data shard s, from the cache, from what another
+// read fetches just now, or from nodes.
+func (f *Fleet) readShard(ctx context.Context, s shard, off uint64, b []byte, ahead int) error {
+	lo := int(off / pack.BlockSize)
+	hi := pack.Blocks(off + uint64(len(b)))
+	far := min(hi+max(ahead, 0)/pack.BlockSize, pack.Blocks(s.Length))
+	have := make([]bool, hi-lo)
+	fill := func(n int, block []byte) {
+		start := uint64(n) * pack.BlockSize
+		from := max(start, off)
+		copy(b[from-off:], block[from-start:])
+		have[n-lo] = true
+	}
 	for {
 		from, to := -1, lo
 		for n := lo; n < hi; n++ {
-			if out[n-lo] != nil {
+			if have[n-lo] {
 				continue
 			}
-			if b, ok := f.c.Cache.Get(key(n)); ok && len(b) == pack.BlockLength(p.Length, n) {
-				out[n-lo] = b
+			if block, ok := f.c.Cache.Get(s.key(n)); ok && len(block) == pack.BlockLength(s.Length, n) {
+				fill(n, block)
 				continue
 			}
 			if from < 0 {
@@ -77,59 +87,25 @@ func (f *Fleet) blocks(ctx context.Context, p pack.Params, at []cairn.Location, 
 			to = n + 1
 		}
 		if from < 0 {
-			return out, nil
+			return nil
 		}
-		busy, claimed := f.claim(key, from, max(to, far))
-		if busy != nil {
-			select {
-			case <-busy:
-				continue
-			case <-ctx.Done():
-				return nil, fmt.Errorf("fleet: %w: %w", ctx.Err(), cairn.ErrUnavailable)
+		fl, mine := f.claim(s, from, min(max(to, far), from+fetchMost))
+		if mine {
+			err := f.fly(ctx, s, fl, min(to, fl.to))
+			if err != nil {
+				return err
 			}
 		}
-		got, err := f.fetch(ctx, p, at, i, from, claimed)
-		for n, b := range got {
-			f.c.Cache.Put(key(from+n), b)
-			if from+n < hi {
-				out[from+n-lo] = b
+		select {
+		case <-fl.done:
+		case <-ctx.Done():
+			return &failure{what: "waiting for a read of the same blocks", class: cairn.ErrUnavailable, ended: ctx.Err()}
+		}
+		// Whatever another's read did not bring, this one asks for itself.
+		for n := from; n < min(to, fl.to); n++ {
+			if block := fl.block(n); block != nil && !have[n-lo] {
+				fill(n, block)
 			}
 		}
-		f.unclaim(key, from, claimed)
-		if err != nil {
-			return nil, err
-		}
-		if claimed >= to {
-			return out, nil
-		}
 	}
-}
-
-// claim marks blocks from.. as being fetched, up to the first that is claimed
-// or far. Where the very first is claimed by another it returns what to wait
-// for.
-func (f *Fleet) claim(key func(int) cache.Key, from, far int) (busy chan struct{}, to int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c, ok := f.flight[key(from)]; ok {
-		return c, 0
-	}
-	done := make(chan struct{})
-	for to = from; to < far; to++ {
-		if _, ok := f.flight[key(to)]; ok {
-			break
-		}
-		f.flight[key(to)] = done
-	}
-	return nil, to
-}
-
-func (f *Fleet) unclaim(key func(int) cache.Key, from, to int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	done := f.flight[key(from)]
-	for n := from; n < to; n++ {
-		delete(f.flight, key(n))
-	}
-	close(done)
 }

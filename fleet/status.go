@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -14,13 +16,13 @@ type NodeStatus struct {
 	Name     string
 	Operator string
 	Remote   string
-	State    string // ok, down, quarantined, full, or as a person set it
-	Why      string
-	Since    time.Time
-	Free     int64 // bytes; meaningful when Known
+	State    string    // new (never answered yet), ok, down, quarantined, full, or as a person set it
+	Why      string    // empty when new or ok
+	Since    time.Time // it answers, or does not
+	Free     int64     // bytes; meaningful when Known
 	Total    int64
 	Known    bool
-	P95      time.Duration // of reads; zero while unknown
+	P95      time.Duration // of reads up to 256 KiB; zero while unknown
 	Wrong    int           // replies that did not verify
 }
 
@@ -28,28 +30,39 @@ type NodeStatus struct {
 func (f *Fleet) Status() ([]NodeStatus, string) {
 	var out []NodeStatus
 	for _, n := range f.all() {
-		up, since := n.link.up()
-		s := NodeStatus{ID: n.ID, Name: n.Name, Operator: n.Operator, Remote: n.Remote, State: n.State, Since: since, P95: n.link.p95()}
-		s.Free, s.Total, s.Known = n.link.space(n.Capacity)
-		n.link.mu.Lock()
-		s.Wrong = n.link.wrong
-		full, quarantined := n.link.full, n.link.quarantined
-		n.link.mu.Unlock()
-		switch {
-		case !up:
-			s.State, s.Why = "down", "does not answer"
-		case quarantined:
-			s.State, s.Why = "quarantined", "sent wrong bytes"
-		case full:
-			s.State, s.Why = "full", "refused a shard for lack of space"
-		case s.State == "":
-			s.State = "ok"
-		}
-		out = append(out, s)
+		out = append(out, n.status())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return out, f.alarm
+	if f.several() > 1 {
+		return out, alarmText
+	}
+	return out, ""
+}
+
+func (n *node) status() NodeStatus {
+	up, since := n.link.up()
+	s := NodeStatus{ID: n.ID, Name: n.Name, Operator: n.Operator, Remote: n.Remote, Since: since, P95: n.link.p95(0)}
+	s.Free, s.Total, s.Known = n.space()
+	l := n.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Wrong = l.wrong
+	switch {
+	case !up:
+		s.State, s.Why = "down", l.why
+	case l.quarantined:
+		s.State, s.Why = "quarantined", "sent wrong bytes twice"
+	case !n.inService():
+		s.State, s.Why = n.State, "set by a person"
+	case l.full:
+		s.State, s.Why = "full", "refused a shard for lack of space"
+	case !l.answered:
+		s.State = "new"
+	default:
+		s.State = "ok"
+	}
+	return s
 }
 
 // Fatal names the operators whose loss alone would lose packs coded c.
@@ -70,15 +83,18 @@ type metrics struct {
 	decoded prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		bad:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_shards_bad_total", Help: "Replies of nodes that did not verify."}, []string{"node", "class"}),
 		placed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_shards_placed_total", Help: "Shards put and read back."}, []string{"node"}),
 		hedges:  prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_hedges_total", Help: "Reads raced because their node was late."}),
 		decoded: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_decoded_total", Help: "Reads rebuilt from other shards."}),
 	}
-	if reg != nil {
-		reg.MustRegister(m.bad, m.placed, m.hedges, m.decoded)
+	if reg == nil {
+		return m, nil
 	}
-	return m
+	if err := errors.Join(reg.Register(m.bad), reg.Register(m.placed), reg.Register(m.hedges), reg.Register(m.decoded)); err != nil {
+		return nil, fmt.Errorf("fleet: metrics: %w: %w", err, cairn.ErrInvalid)
+	}
+	return m, nil
 }

@@ -2,16 +2,30 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/layout"
-	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/backends"
 )
 
-// fallWindow is how long quarantines count together: where a second node would
-// fall within it, none does, since then the fault is more likely ours.
+// fallWindow is how long proven lies count together: where a second node is
+// proven wrong within it, none is quarantined, since then the fault is more
+// likely ours.
 const fallWindow = time.Hour
+
+// suspectTime bounds the second read, connecting included.
+const suspectTime = time.Minute
+
+// alarmText is what status says while several nodes are proven wrong.
+const alarmText = "several nodes sent wrong bytes within an hour; suspect this machine or its network first, nobody is quarantined"
+
+// conduct is what is known of a node's honesty. It is guarded by link.mu.
+type conduct struct {
+	wrong       int // replies that did not verify
+	quarantined bool
+	checking    bool // wrong bytes are being read once more
+}
 
 func (l *link) isQuarantined() bool {
 	l.mu.Lock()
@@ -19,10 +33,35 @@ func (l *link) isQuarantined() bool {
 	return l.quarantined
 }
 
-// suspect follows up on blocks that did not verify: they are read once more,
-// and a node that is wrong again is quarantined. That orders preference and
-// stops new shards from going there; any block that verifies still counts.
-func (f *Fleet) suspect(n *node, p pack.Params, l cairn.Location, t *pack.Tail, lo, hi int) {
+func (l *link) setQuarantined(v bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quarantined = v
+}
+
+// wrong counts bytes of a node that do not verify.
+func (f *Fleet) wrong(n *node, err error) {
+	n.link.mu.Lock()
+	n.link.wrong++
+	n.link.mu.Unlock()
+	f.m.bad.WithLabelValues(n.Name, cairn.ClassName(err)).Inc()
+}
+
+// short counts a reply that was no whole answer (a file that ends early) as
+// wrong, and returns err. It is no ground for quarantine: a power loss does it.
+func (f *Fleet) short(n *node, err error) error {
+	if errors.Is(err, cairn.ErrCorrupt) {
+		f.wrong(n, err)
+	}
+	return err
+}
+
+// suspect follows up on bytes that did not verify: again reads them once more,
+// on a connection of its own since the transport may be what errs, and returns
+// ErrCorrupt when they are wrong again. Then the node is quarantined. That
+// orders preference and stops new shards from going there; any block that
+// verifies still counts.
+func (f *Fleet) suspect(n *node, again func(context.Context, backends.Remote) error) {
 	n.link.mu.Lock()
 	skip := n.link.quarantined || n.link.checking
 	if !skip {
@@ -32,44 +71,42 @@ func (f *Fleet) suspect(n *node, p pack.Params, l cairn.Location, t *pack.Tail, 
 	if skip {
 		return
 	}
-	f.spawn(func() {
-		ctx, cancel := context.WithTimeout(f.life, time.Minute)
-		defer cancel()
-		end := min(uint64(hi)*pack.BlockSize, p.Length)
-		b := make([]byte, end-uint64(lo)*pack.BlockSize)
-		err := n.readAt(ctx, layout.Path(l.Name(p.ID)), b, int64(lo)*pack.BlockSize)
-		if err == nil {
-			_, err = verify(t, b, lo, hi)
-		}
+	done := func() {
 		n.link.mu.Lock()
+		defer n.link.mu.Unlock()
 		n.link.checking = false
-		n.link.mu.Unlock()
-		if corrupt(err) {
+	}
+	spawned := f.spawn(func() {
+		defer done()
+		ctx, cancel := context.WithTimeout(f.life, suspectTime)
+		defer cancel()
+		r, err := f.c.Open(ctx, n.Node)
+		if err != nil {
+			return // nothing was proven; the next wrong bytes are followed up again
+		}
+		defer func() { _ = closeRemote(r) }() // it was for one read
+		if n.checkMarker(ctx, r) != nil {
+			return
+		}
+		if err := again(ctx, r); errors.Is(err, cairn.ErrCorrupt) {
 			f.fall(n, err)
 		}
 	})
+	if !spawned {
+		done()
+	}
 }
 
 // fall quarantines n, unless others fell just before: then nobody stays
 // quarantined, and status says why.
 func (f *Fleet) fall(n *node, err error) {
-	now := time.Now()
 	f.mu.Lock()
-	recent := f.falls[:0]
-	for _, t := range f.falls {
-		if now.Sub(t) < fallWindow {
-			recent = append(recent, t)
-		}
-	}
-	f.falls = append(recent, now)
-	several := len(f.falls) > 1
-	if several {
-		f.alarm = "several nodes sent wrong bytes within an hour; suspect this machine or its network first, nobody is quarantined"
-	}
+	f.falls[n.ID] = time.Now()
+	several := f.several() > 1
 	nodes := f.nodes
 	f.mu.Unlock()
 	if several {
-		f.c.Log.Error("several nodes sent wrong bytes within an hour; nobody is quarantined, suspect this machine first", "node", n.Name, "err", err)
+		f.c.Log.Error(alarmText, "node", n.Name, "err", err)
 		for _, o := range nodes {
 			o.link.setQuarantined(false)
 		}
@@ -80,8 +117,35 @@ func (f *Fleet) fall(n *node, err error) {
 	f.change()
 }
 
-func (l *link) setQuarantined(v bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.quarantined = v
+// several counts the nodes proven wrong within fallWindow; f.mu is held.
+func (f *Fleet) several() int {
+	now := time.Now()
+	for id, at := range f.falls {
+		if now.Sub(at) >= fallWindow {
+			delete(f.falls, id)
+		}
+	}
+	return len(f.falls)
+}
+
+// Reset forgets what is held against a node: its quarantine, its count of wrong
+// replies and its failures, so that it is tried again at once. ErrNotExist when
+// it is not in the fleet.
+func (f *Fleet) Reset(id cairn.NodeID) error {
+	n := f.node(id)
+	if n == nil {
+		return &failure{what: "node " + id.String(), class: cairn.ErrNotExist}
+	}
+	f.mu.Lock()
+	delete(f.falls, id)
+	f.mu.Unlock()
+	n.link.mu.Lock()
+	n.link.conduct = conduct{checking: n.link.checking}
+	if !n.link.openTill.IsZero() {
+		n.link.openTill = time.Now() // a trial may begin; its outcome closes the breaker
+	}
+	n.link.mu.Unlock()
+	f.change()
+	f.poke()
+	return nil
 }

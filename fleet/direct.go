@@ -1,0 +1,82 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
+	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// direct reads blocks [lo, hi) of the shard at l from its node, with its tail
+// in the same turn unless that is known, and verifies each. Those that verify
+// are returned also beside an error, with nil in place of the others.
+func (f *Fleet) direct(ctx context.Context, n *node, p pack.Params, l cairn.Location, lo, hi int) ([][]byte, *pack.Tail, error) {
+	f.earn()
+	type tailAnswer struct {
+		t   *pack.Tail
+		err error
+	}
+	t := f.tails.get(p, l.Index)
+	tails := make(chan tailAnswer, 1) // room for the answer: nobody may take it
+	if t == nil {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		ok := f.spawn(func() {
+			t, err := f.readTail(ctx, n, p, l)
+			tails <- tailAnswer{t, err}
+		})
+		if !ok {
+			return nil, nil, errClosed
+		}
+	}
+	name, off := layout.Path(l.Name(p.ID)), int64(lo)*pack.BlockSize
+	b := make([]byte, min(int64(hi)*pack.BlockSize, int64(p.Length))-off)
+	if err := n.readAt(ctx, name, b, off); err != nil {
+		return nil, nil, f.short(n, err)
+	}
+	if t == nil {
+		a := <-tails // it ends as every call does: answered, too late, or with ctx
+		if a.err != nil {
+			return nil, nil, a.err
+		}
+		t = a.t
+	}
+	blocks, err := verify(t, b, lo, hi)
+	if err != nil {
+		err = n.fault(backends.OpRead, name, err)
+		f.wrong(n, err)
+		f.suspect(n, func(ctx context.Context, r backends.Remote) error {
+			b := make([]byte, len(b))
+			if err := r.ReadAt(ctx, name, b, off); err != nil {
+				return nil // no bytes, none wrong
+			}
+			_, err := verify(t, b, lo, hi)
+			return err
+		})
+	}
+	return blocks, t, err
+}
+
+// verify cuts b into blocks [lo, hi) and checks each. ErrCorrupt names the
+// first that fails; each that does is nil.
+func verify(t *pack.Tail, b []byte, lo, hi int) ([][]byte, error) {
+	blocks := make([][]byte, hi-lo)
+	var first error
+	bad := 0
+	for i := range blocks {
+		n := pack.BlockLength(t.Length, lo+i)
+		if err := t.Check(lo+i, b[:n]); err == nil {
+			blocks[i] = b[:n:n]
+		} else if bad++; first == nil {
+			first = err
+		}
+		b = b[n:]
+	}
+	if bad > 1 {
+		first = fmt.Errorf("%d of %d blocks are wrong: %w", bad, len(blocks), first)
+	}
+	return blocks, first
+}
