@@ -94,8 +94,8 @@ func (d *disk) list(ctx context.Context, dir string, yield func(backends.Entry) 
 	if err := d.check(); err != nil {
 		return err
 	}
-	_, err := d.walk(ctx, dir, yield)
-	if err != nil {
+	more, err := d.walk(ctx, dir, yield)
+	if err != nil || !more {
 		return err
 	}
 	// The disk may have gone while directories vanished one by one.

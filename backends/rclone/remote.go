@@ -174,7 +174,12 @@ func (r *remote) delete(ctx context.Context, name string) error {
 // List walks the directories below dir.
 func (r *remote) List(ctx context.Context, dir string) iter.Seq2[backends.Entry, error] {
 	return func(yield func(backends.Entry, error) bool) {
-		if err := r.list(ctx, dir, func(e backends.Entry) bool { return yield(e, nil) }); err != nil {
+		more := true
+		err := r.list(ctx, dir, func(e backends.Entry) bool {
+			more = more && yield(e, nil)
+			return more
+		})
+		if err != nil && more { // who has stopped is not called again
 			yield(backends.Entry{}, r.fail(backends.OpList, dir, err))
 		}
 	}
