@@ -54,7 +54,7 @@ func runDemo(ctx context.Context, e *env, v verb, args []string) error {
 			return usageError(v, "--%s is empty", name)
 		}
 	}
-	c := demo.Config{JSON: f.json, Dir: f.dir, Nodes: *nodes, SyncDelay: *delay, Terminal: e.person && !f.json, In: e.in, Out: e.out, Err: e.err}
+	c := demo.Config{JSON: f.json, Dir: f.dir, Nodes: *nodes, SyncDelay: *delay, Terminal: e.person && !f.json, Alone: e.process, In: e.in, Out: e.out, Err: e.err}
 	if *coding != "" {
 		var err error
 		if c.Coding, err = cairn.ParseCoding(*coding); err != nil {

@@ -18,6 +18,9 @@ type env struct {
 	person   bool // somebody reads err and can answer on in
 	getenv   func(string) string
 	process  bool // this is a process of its own, whose limits may be set
+	// patience is how long a gateway may take from its lock to its socket, and
+	// a verb to give the store back.
+	patience time.Duration
 
 	mu    sync.Mutex
 	said  time.Time // when the last line of progress was written; guarded by mu
@@ -46,7 +49,7 @@ func (e *env) progress(text string) {
 	defer e.mu.Unlock()
 	if e.person {
 		fmt.Fprintf(e.err, "\r%-*s", e.width, text)
-		e.width = len(text)
+		e.width = max(e.width, len(text))
 		return
 	}
 	now := time.Now()

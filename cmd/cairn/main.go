@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -27,7 +28,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		person:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 		getenv:  os.Getenv,
-		process: true,
+		process: true, patience: 5 * time.Second,
 	}, os.Args[1:])
 	stop()
 	os.Exit(status)

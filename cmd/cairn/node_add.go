@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"path"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends/sftp"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/config"
 )
 
 func nodeAddVerb() verb {
@@ -26,8 +28,9 @@ made, measured and held to the contract that every node keeps, then marked and r
   --capacity SIZE        how much may be used, such as 900G (what the node says is free)
   --host-key SHA256:...  the SSH host key, as the operator tells it
   --key-file FILE        SSH private key to log in with (the gateway's own key)
-  --password-file FILE   or a password
-  --yes                  trust the host key that is shown, ask nothing`,
+  --password-file FILE   or a password; - reads either from the input
+  --yes                  trust the host key that is shown, ask nothing
+  --no-checks            measure nothing, for a node that was checked before`,
 		try: `cairn node add sftp://u4281-sub3@u4281.your-storagebox.de:23/cairn --operator carol --capacity 900G --key-file /run/secrets/carol`,
 		run: runNodeAdd,
 	}
@@ -51,6 +54,7 @@ func runNodeAdd(ctx context.Context, e *env, v verb, args []string) error {
 	keyFile := f.String("key-file", "", "")
 	passwordFile := f.String("password-file", "", "")
 	f.BoolVar(&s.AcceptNew, "yes", false, "")
+	f.BoolVar(&s.SkipChecks, "no-checks", false, "")
 	rest, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
@@ -59,7 +63,7 @@ func runNodeAdd(ctx context.Context, e *env, v verb, args []string) error {
 	if s.Name == "" {
 		s.Name = nameFrom(s.Remote, s.Operator)
 	}
-	login, err := readLogin(*keyFile, *passwordFile)
+	login, err := readLogin(e, *keyFile, *passwordFile)
 	if err != nil {
 		return err
 	}
@@ -74,24 +78,52 @@ func runNodeAdd(ctx context.Context, e *env, v verb, args []string) error {
 	if f.json {
 		return e.json(out)
 	}
-	printMeasured(e, out)
+	if !s.SkipChecks {
+		printMeasured(e, out)
+	}
 	printFleet(e, "Added "+out.Name+".", out.Fleet)
 	return nil
 }
 
-// readLogin reads secrets on the machine where the verb was typed.
-func readLogin(keyFile, passwordFile string) (engine.Login, error) {
-	for _, name := range []*string{&keyFile, &passwordFile} {
-		if *name == "" {
-			continue
-		}
-		full, err := absolute(*name)
+// readLogin reads secrets on the machine where the verb was typed; "-" is the
+// input, for one of the two.
+func readLogin(e *env, keyFile, passwordFile string) (l engine.Login, err error) {
+	var typed string
+	if keyFile == "-" || passwordFile == "-" {
+		b, err := io.ReadAll(io.LimitReader(e.in, config.MaxSecret))
 		if err != nil {
-			return engine.Login{}, err
+			return l, fmt.Errorf("secret on the input: %w: %w", err, cairn.ErrInvalid)
 		}
-		*name = full
+		if typed = string(b); strings.TrimSpace(typed) == "" {
+			return l, fmt.Errorf("secret on the input: there is none: %w", cairn.ErrInvalid)
+		}
 	}
-	return engine.ReadLogin(keyFile, passwordFile)
+	file := func(name string) (string, error) {
+		if name == "" || name == "-" {
+			return "", nil
+		}
+		return absolute(name)
+	}
+	key, err := file(keyFile)
+	if err != nil {
+		return l, err
+	}
+	password, err := file(passwordFile)
+	if err != nil {
+		return l, err
+	}
+	if l, err = engine.ReadLogin(key, password); err != nil {
+		return l, err
+	}
+	switch {
+	case keyFile == "-" && passwordFile == "-":
+		return l, fmt.Errorf("only one of --key-file and --password-file can be the input: %w", cairn.ErrInvalid)
+	case keyFile == "-":
+		l.Key = typed
+	case passwordFile == "-":
+		l.Password = strings.TrimRight(typed, "\r\n")
+	}
+	return l, nil
 }
 
 // compareHostKey asks a person about a host key that nobody pinned.

@@ -39,13 +39,13 @@ func runNodeList(ctx context.Context, e *env, v verb, args []string) error {
 	if f.json {
 		return e.json(out)
 	}
-	rows := [][]string{{"NODE", "OPERATOR", "SITE", "STATE", "WHY", "FREE", "REMOTE"}}
+	rows := [][]string{{"NODE", "OPERATOR", "SITE", "STATE", "WHY", "USED", "FREE", "REMOTE"}}
 	for _, n := range out.Nodes {
 		free := "-"
 		if n.Known {
 			free = bytesText(n.Free)
 		}
-		rows = append(rows, []string{n.Name, n.Operator, orDash(n.Site), n.State, n.Why, free, n.Remote})
+		rows = append(rows, []string{n.Name, n.Operator, orDash(n.Site), n.State, n.Why, bytesText(n.Used), free, n.Remote})
 	}
 	if len(out.Nodes) == 0 {
 		e.printf("no nodes yet: objects live on this disk only.  Next: cairn node add\n")

@@ -11,8 +11,8 @@ func nodeRemoveVerb() verb {
 	return verb{
 		name: "node remove", args: "NAME", short: "take a node out of the store",
 		usage: `
-  --force   also while shards lie on it, or nobody can tell: they count as lost then.
-            The files stay there; added again, the same directory is the same node`,
+  --force   also while shards stand on it: they count as lost then. The files stay
+            there; added again, the same directory is the same node`,
 		try: `cairn node remove dora`,
 		run: runNodeRemove,
 	}
@@ -45,11 +45,8 @@ func runNodeRemove(ctx context.Context, e *env, v verb, args []string) error {
 		return e.json(out)
 	}
 	what := fmt.Sprintf("Removed %s, which held no shards.", out.Name)
-	switch {
-	case !out.Known:
-		what = fmt.Sprintf("Removed %s unseen: whatever shards lie there count as lost.", out.Name)
-	case out.Shards > 0:
-		what = fmt.Sprintf("Removed %s with %s (%s), which count as lost.", out.Name, count(int64(out.Shards), "shard"), bytesText(out.Bytes))
+	if out.Bytes > 0 {
+		what = fmt.Sprintf("Removed %s with %s of shards, which count as lost.", out.Name, bytesText(out.Bytes))
 	}
 	printFleet(e, what, out.Fleet)
 	return nil

@@ -64,7 +64,7 @@ func runNodeSet(ctx context.Context, e *env, v verb, args []string) error {
 	bytes := uint64(capacity)
 	c.Capacity = text(f, "capacity", &bytes)
 	if *keyFile != "" || *passwordFile != "" || *ownKey {
-		login, err := readLogin(*keyFile, *passwordFile)
+		login, err := readLogin(e, *keyFile, *passwordFile)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func (f *flags) open(ctx context.Context, c config.Config) (*engine.Engine, erro
 	if err != nil {
 		return nil, err
 	}
-	id, err := engine.LoadIdentity(c.Identity)
+	id, err := engine.Identity(durable.OS(), c.Dir, c.Identity)
 	if err != nil {
 		return nil, err
 	}

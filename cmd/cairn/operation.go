@@ -84,15 +84,11 @@ func (o operation[A, R]) here(ctx context.Context, e *engine.Engine, args A, pro
 	return result.(R), nil
 }
 
-// startPatience is how long a gateway may take from its lock to its socket, and
-// a verb to give the store back.
-const startPatience = 5 * time.Second
-
 // reach returns the gateway that has the store open, or the store opened here.
 // Where it is locked and yet nobody listens, a gateway is about to start or to
 // end, or another verb is at work: that is waited for.
 func (f *flags) reach(ctx context.Context, c config.Config) (*admin.Client, *engine.Engine, error) {
-	deadline := time.Now().Add(startPatience)
+	deadline := time.Now().Add(f.e.patience)
 	for {
 		g, err := admin.Dial(ctx, c.Admin.Socket)
 		if !errors.Is(err, cairn.ErrNotExist) {

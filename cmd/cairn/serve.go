@@ -75,7 +75,7 @@ func (s *served) open(ctx context.Context) (err error) {
 	if g, err := admin.Dial(ctx, s.c.Admin.Socket); g != nil && err == nil {
 		return fmt.Errorf("a gateway serves %s already, at %s: %w", s.c.Dir, s.c.Admin.Socket, engine.ErrInUse)
 	}
-	id, err := engine.LoadIdentity(s.c.Identity)
+	id, err := engine.Identity(durable.OS(), s.c.Dir, s.c.Identity)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *served) open(ctx context.Context) (err error) {
 		}
 	}
 	fs, counts := durable.Count(durable.OS())
-	for deadline := time.Now().Add(startPatience); ; {
+	for deadline := time.Now().Add(s.e.patience); ; {
 		// A registry of its own for each try: an engine that did not open has
 		// put its metrics there.
 		s.reg = prometheus.NewRegistry()

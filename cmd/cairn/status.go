@@ -85,7 +85,7 @@ func statusText(s engine.Status, serving bool) string {
 
 // nodesTable is one line for each node.
 func nodesTable(nodes []engine.NodeState) string {
-	rows := [][]string{{"NODE", "KIND", "OPERATOR", "STATE", "WHY", "FREE", "P95", "WRONG"}}
+	rows := [][]string{{"NODE", "KIND", "OPERATOR", "STATE", "WHY", "USED", "FREE", "P95", "WRONG"}}
 	for _, n := range nodes {
 		free, p95, why := "-", "-", n.Why
 		if n.Known {
@@ -97,7 +97,7 @@ func nodesTable(nodes []engine.NodeState) string {
 		if why != "" && n.Since > 0 {
 			why += " " + ago(n.Since)
 		}
-		rows = append(rows, []string{n.Name, n.Kind, n.Operator, n.State, why, free, p95, fmt.Sprint(n.Wrong)})
+		rows = append(rows, []string{n.Name, n.Kind, n.Operator, n.State, why, bytesText(n.Used), free, p95, fmt.Sprint(n.Wrong)})
 	}
 	return columns(rows)
 }

@@ -5,7 +5,7 @@
 // Reading order: demo.go (Config and Run), start.go (from a directory to a
 // demo that serves), state.go (what it remembers), node.go and tap.go (a node
 // and its mischief), command.go (what can be said to it), do.go (kill, lie,
-// slow, revive, flush, status), load.go and verify.go (the two that prove
+// slow, revive, status), flush.go, load.go and verify.go (which prove
 // something), talk.go and text.go (the conversation, for people and as JSON),
 // objects.go, client.go and sign.go (S3 as attic speaks it), admin.go (health
 // and metrics).
@@ -24,6 +24,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,6 +52,7 @@ type Config struct {
 	Coding    cairn.Coding  // 4+3 when zero
 	SyncDelay time.Duration // added to each fsync of the gateway, as on a slow disk
 	Terminal  bool          // In is a person: prompt
+	Alone     bool          // nothing else runs in this process: its memory may be limited
 	In        io.Reader     // commands
 	Out       io.Writer     // answers
 	Err       io.Writer     // warnings and worse, with JSON; nil for none
@@ -118,14 +120,37 @@ func (d *demo) check() error {
 // closeTime bounds the end: a node that hangs must not hold it up.
 const closeTime = 30 * time.Second
 
+// prepare takes the directory. What cannot work is refused before anything is
+// made in it.
+func (d *demo) prepare() (lock io.Closer, err error) {
+	if d.state, err = readState(d.fs, d.dir, d.c.Nodes); err != nil {
+		return nil, err
+	}
+	if n := len(d.state.Addresses); d.coding.N() > n {
+		return nil, fmt.Errorf("coding %v needs %d nodes, there are %d: %w", d.coding, d.coding.N(), n, cairn.ErrInvalid)
+	}
+	if err := d.fs.MkdirAll(d.dir); err != nil {
+		return nil, err
+	}
+	if lock, err = d.fs.Lock(filepath.Join(d.dir, lockFile)); err != nil {
+		return nil, fmt.Errorf("%s is in use by another demo: %w", d.dir, err)
+	}
+	// Once more, now that nobody else writes it.
+	if d.state, err = readState(d.fs, d.dir, len(d.state.Addresses)); err == nil {
+		err = d.state.write(d.fs, d.dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	d.objects = objects{d.state.Seed}
+	return lock, nil
+}
+
 // run starts everything, from the ground up, and ends it the other way round.
 func (d *demo) run(ctx context.Context) (err error) {
-	if err := d.fs.MkdirAll(d.dir); err != nil {
-		return err
-	}
-	lock, err := d.fs.Lock(filepath.Join(d.dir, lockFile))
+	lock, err := d.prepare()
 	if err != nil {
-		return fmt.Errorf("%s is in use by another demo: %w", d.dir, err)
+		return err
 	}
 	defer lock.Close()
 	out, err := d.openLog()
@@ -133,30 +158,19 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer out.Close()
-	// Whatever the demo is ended by, its end is orderly.
-	closing := func() (context.Context, context.CancelFunc) {
-		return context.WithTimeout(context.WithoutCancel(ctx), closeTime)
-	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx)) // of the nodes
+	// The nodes outlive ctx: the gateway sends them what it has at its end.
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer func() {
-		for _, n := range d.nodes {
-			err = errors.Join(err, n.stop())
-		}
-	}()
-	defer func() {
-		if d.engine != nil {
-			ctx, cancel := closing()
-			defer cancel()
-			err = errors.Join(err, d.engine.Close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, d.close(life)) }()
 	if err := d.start(ctx, life); err != nil {
 		return err
 	}
 	watch, err := d.watch()
 	if err != nil {
 		return err
+	}
+	if d.c.Alone {
+		debug.SetMemoryLimit(d.engine.MemoryLimit())
 	}
 	d.client = newClient(d.endpoint(), bucket, d.keys)
 	defer d.client.close()
@@ -170,6 +184,19 @@ func (d *demo) run(ctx context.Context) (err error) {
 	d.client.close() // idle connections would be waited for
 	stop()
 	return errors.Join(talked, serving.Wait())
+}
+
+// close ends what start started, whatever the demo is ended by.
+func (d *demo) close(life context.Context) (err error) {
+	if d.engine != nil {
+		ctx, cancel := context.WithTimeout(life, closeTime)
+		defer cancel()
+		err = d.engine.Close(ctx)
+	}
+	for _, n := range d.nodes {
+		err = errors.Join(err, n.stop())
+	}
+	return err
 }
 
 // openLog sends the log to demo.log and, where nobody watches, what matters of

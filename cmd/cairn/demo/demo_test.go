@@ -121,7 +121,7 @@ func TestThreeMayDieOrLie(t *testing.T) {
 		t.Fatalf("two killed and one lying: %+v", v)
 	}
 	if len(v.Liars) != 1 || v.Liars[0].Number != 2 || v.Liars[0].Lies == 0 || v.Liars[0].Caught == 0 {
-		t.Errorf("node 2 lied, and verify tells of %+v", v.Liars)
+		t.Errorf("node 2 lied, and verify tells of %+v", v)
 	}
 
 	// Two more than may be missing: some reads are refused, none is wrong.
@@ -331,8 +331,15 @@ func TestStartRefusesClearly(t *testing.T) {
 			t.Errorf("%s: %v, want %v that says %q", c.name, err, c.class, c.says)
 		}
 	}
-	if names, err := os.ReadDir(full); err != nil || !slices.ContainsFunc(names, func(e os.DirEntry) bool { return e.Name() == "thesis.tex" }) {
-		t.Errorf("%v %v", names, err)
+	missing := filepath.Join(full, "new")
+	if err := Run(t.Context(), Config{Dir: missing, Nodes: 3, In: strings.NewReader(""), Out: io.Discard}); err == nil {
+		t.Error("4+3 on 3 nodes works")
+	}
+	if _, err := os.Stat(missing); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a refusal left %s behind", missing)
+	}
+	if names, err := os.ReadDir(full); err != nil || len(names) != 1 {
+		t.Errorf("the directory that was refused holds %v now, %v", names, err)
 	}
 }
 

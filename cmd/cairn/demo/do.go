@@ -126,25 +126,6 @@ func (d *demo) forgive(ctx context.Context, n *node) error {
 	}
 }
 
-// flushed is the answer of flush.
-type flushed struct {
-	head
-	Seconds  float64 `json:"seconds"`
-	Packs    int     `json:"packs"`        // on the nodes
-	HereOnly int64   `json:"staged_bytes"` // that only this machine holds
-}
-
-// flush sends everything to the nodes.
-func (d *demo) flush(ctx context.Context) (reply, error) {
-	started := time.Now()
-	ended := d.engine.Store.Flush(ctx)
-	s, err := d.engine.Store.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &flushed{Seconds: time.Since(started).Seconds(), Packs: s.Packs, HereOnly: s.OnlyHere}, ended
-}
-
 // statusReply is the answer of status.
 type statusReply struct {
 	head

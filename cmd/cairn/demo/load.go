@@ -99,7 +99,7 @@ func (d *demo) load(ctx context.Context, n int) (reply, error) {
 		return nil, err
 	}
 	acknowledged := d.counts.Counts().Fsyncs()
-	if err := d.engine.Store.Flush(ctx); err != nil {
+	if err := d.leave(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}

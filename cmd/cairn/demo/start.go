@@ -24,24 +24,21 @@ const (
 	// flushAge is short, so that a person who kills a node does not have to
 	// know that the last objects were not on any yet.
 	flushAge = 2 * time.Second
-	// settle is how long packs stay readable here that stand on the nodes.
-	settle = time.Second
+	// settle is how long packs stay readable here that stand on the nodes; load
+	// and flush wait for it.
+	settle = 100 * time.Millisecond
 	// blocks is the memory for blocks that were read: enough for reading ahead,
 	// too little to hide from a person that nodes are gone.
 	blocks = 4 * config.MiB
+	// buffers and tables keep the whole demo, nodes included, below 300 MiB.
+	buffers = 64 * config.MiB
+	tables  = 16 << 20 // bytes
 )
 
 // start makes the demo of d.dir, or goes on with it. Each step is done again by
 // the next start if this one is killed in it. life is the nodes'; what was
 // started is in d also when it fails.
 func (d *demo) start(ctx, life context.Context) (err error) {
-	if d.state, err = readState(d.fs, d.dir, d.c.Nodes); err != nil {
-		return err
-	}
-	if n := len(d.state.Addresses); d.coding.N() > n {
-		return fmt.Errorf("coding %v needs %d nodes, there are %d: %w", d.coding, d.coding.N(), n, cairn.ErrInvalid)
-	}
-	d.objects = objects{d.state.Seed}
 	id, err := d.identity(ctx)
 	if err != nil {
 		return err
@@ -80,7 +77,7 @@ func (d *demo) file() config.Config {
 	f.Dir = filepath.Join(d.dir, "gateway")
 	f.Store.Coding, f.Store.Flush.Max = config.Coding(d.coding), config.Duration(flushAge)
 	f.Stage.Settle = config.Duration(settle)
-	f.Cache.Limit, f.Cache.Memory = 0, blocks
+	f.Cache.Limit, f.Cache.Memory, f.Memory = 0, blocks, buffers
 	return f.Resolve()
 }
 
@@ -126,7 +123,7 @@ func (d *demo) open(ctx context.Context, id crypt.Identity) (err error) {
 	var counted durable.FS
 	counted, d.counts = durable.Count(d.fs)
 	d.engine, err = engine.Open(ctx, engine.Config{FS: durable.Slow(counted, d.c.SyncDelay), File: d.file(), Identity: id, Log: d.log,
-		Registry: d.metrics, Counts: d.counts})
+		Registry: d.metrics, Counts: d.counts, IndexCache: tables})
 	return err
 }
 
@@ -162,13 +159,6 @@ func (d *demo) recordNodes(ctx context.Context) error {
 func (d *demo) furnish(ctx context.Context) error {
 	s := d.engine.Store
 	if err := s.CreateBucket(ctx, bucket); err != nil && !errors.Is(err, store.ErrBucketExists) {
-		return err
-	}
-	b, err := s.Bucket(ctx, bucket)
-	if err == nil && !b.Public {
-		err = s.SetBucketPublic(ctx, bucket, true)
-	}
-	if err != nil {
 		return err
 	}
 	all, err := s.Accesses(ctx)

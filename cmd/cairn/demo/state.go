@@ -60,9 +60,10 @@ func (s *state) write(fs durable.FS, dir string) error {
 	return durable.WriteFile(fs, filepath.Join(dir, stateFile), append(b, '\n'))
 }
 
-// readState returns what an earlier demo in dir left, or begins one with so
-// many nodes. ErrPrecondition for a directory that holds anything else, or
-// another number of nodes than is asked for; 0 takes what is there.
+// readState returns what an earlier demo in dir left, and begins one with so
+// many nodes where there is none; it writes nothing. ErrPrecondition for a
+// directory that holds anything else, or another number of nodes than is asked
+// for; 0 takes what is there.
 func readState(fs durable.FS, dir string, nodes int) (*state, error) {
 	b, err := durable.ReadFile(fs, filepath.Join(dir, stateFile), maxStateFile)
 	if errors.Is(err, cairn.ErrNotExist) {
@@ -89,7 +90,7 @@ var begun = []string{lockFile, logFile, stateFile + durable.TempSuffix}
 
 func newState(fs durable.FS, dir string, nodes int) (*state, error) {
 	names, err := fs.List(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, cairn.ErrNotExist) {
 		return nil, err
 	}
 	for _, name := range names {
@@ -100,6 +101,5 @@ func newState(fs durable.FS, dir string, nodes int) (*state, error) {
 	if nodes == 0 {
 		nodes = defaultNodes
 	}
-	s := &state{Version: stateVersion, Seed: rand.Uint64(), Addresses: make([]string, nodes)}
-	return s, s.write(fs, dir)
+	return &state{Version: stateVersion, Seed: rand.Uint64(), Addresses: make([]string, nodes)}, nil
 }

@@ -59,6 +59,9 @@ func (d *demo) talk(ctx, life context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			if d.c.Terminal {
+				fmt.Fprintln(d.c.Out) // the prompt stands there
+			}
 			return nil
 		case line, ok := <-lines:
 			switch {
@@ -123,12 +126,12 @@ func (d *demo) answer(ctx, life context.Context, text string) (over bool, err er
 		if !d.c.Terminal {
 			fmt.Fprintf(d.c.Out, "demo> %s\n", text)
 		}
-		err = print(d.c.Out, r)
+		err = show(d.c.Out, r)
 	}
 	return c.verb == "quit" && failed == nil || ctx.Err() != nil, err
 }
 
-func print(w io.Writer, r reply) error {
+func show(w io.Writer, r reply) error {
 	text := r.text()
 	if e := r.top().Error; e != "" {
 		if text != "" {

@@ -41,10 +41,10 @@ func (d *demo) greeting(took time.Duration) string {
 		may = "none may die"
 	}
 	fmt.Fprintf(&b, "%-110s ready in %s\n", fmt.Sprintf("cairn demo: %d %sSFTP nodes on this machine, coded %v: %s.", len(d.nodes), kind, d.coding, may), seconds(took.Seconds()))
-	fmt.Fprintf(&b, "  S3      %s  region %s  bucket %s (anyone may read it)        health, metrics  %s/healthz  /metrics\n", d.endpoint(), region, bucket, d.adminURL())
+	fmt.Fprintf(&b, "  S3      %s  region %s  bucket %s        health, metrics  %s/healthz  /metrics\n", d.endpoint(), region, bucket, d.adminURL())
 	fmt.Fprintf(&b, "  try     export AWS_ENDPOINT_URL=%s AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s\n", d.endpoint(), region, d.keys.id, d.keys.secret)
-	fmt.Fprintf(&b, "          aws s3 cp FILE s3://%s/            curl %s/%s/FILE -o COPY\n", bucket, d.endpoint(), bucket)
-	fmt.Fprintf(&b, "          curl --aws-sigv4 aws:amz:%s:s3 --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" -T FILE %s/%s/\n", region, d.endpoint(), bucket)
+	fmt.Fprintf(&b, "          aws s3 cp FILE s3://%s/            aws s3 ls s3://%s\n", bucket, bucket)
+	fmt.Fprintf(&b, "          curl --aws-sigv4 aws:amz:%s:s3 --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -T FILE %s/%s/FILE\n", region, d.endpoint(), bucket)
 	stays := "and goes away with Ctrl-C (--dir keeps it)"
 	if d.c.Dir != "" {
 		stays = "and stays there"
@@ -75,12 +75,11 @@ func (r *verified) text() string {
 	}
 	var b strings.Builder
 	took := fmt.Sprintf("%s compared, %s", config.Size(r.Bytes), seconds(r.Seconds))
-	left := r.Nodes - len(r.Killed)
 	switch {
 	case r.Exact == r.Objects:
 		fmt.Fprintf(&b, "%s of %s objects exact (%s).", count(r.Exact), count(r.Objects), took)
-	case left < r.Nodes:
-		fmt.Fprintf(&b, "%s exact (their bytes lie on the %d nodes left; %s), %s refused with 503.  Wrong bytes served: %s.", count(r.Exact), left, took, count(r.Refused), count(r.Wrong))
+	case r.Left < r.Nodes:
+		fmt.Fprintf(&b, "%s exact (their bytes lie on the %s left; %s), %s refused with 503.  Wrong bytes served: %s.", count(r.Exact), plural(r.Left, "good node"), took, count(r.Refused), count(r.Wrong))
 	default:
 		fmt.Fprintf(&b, "%s exact (%s), %s refused with 503.  Wrong bytes served: %s.", count(r.Exact), took, count(r.Refused), count(r.Wrong))
 	}

@@ -3,14 +3,11 @@ package demo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/fleet"
 )
 
@@ -28,8 +25,9 @@ type verified struct {
 	Liars   []liar  `json:"liars,omitempty"` // nodes that sent wrong bytes meanwhile
 	Killed  []int   `json:"killed,omitempty"`
 	Nodes   int     `json:"nodes"`
-	Staged  int     `json:"staged"` // packs that were read from this machine, not from nodes
-	K       int     `json:"k"`      // shards that rebuild a read
+	Left    int     `json:"nodes_left"` // neither killed nor lying
+	Staged  int     `json:"staged"`     // packs that were read from this machine, not from nodes
+	K       int     `json:"k"`          // shards that rebuild a read
 }
 
 // liar is a node that sent wrong bytes while verify read.
@@ -48,7 +46,7 @@ func (d *demo) verify(ctx context.Context) (reply, error) {
 		return out, nil
 	}
 	var err error
-	if out.Staged, err = d.leaveStage(ctx); err != nil {
+	if out.Staged, err = d.staged(); err != nil {
 		return nil, err
 	}
 	lies, caught := d.lies(), d.known()
@@ -94,6 +92,8 @@ func (d *demo) verify(ctx context.Context) (reply, error) {
 	for i, n := range d.nodes {
 		if !n.alive() {
 			out.Killed = append(out.Killed, n.number)
+		} else if n.tap.lie.Load() == 0 {
+			out.Left++
 		}
 		if sent := n.tap.lies.Load() - lies[i]; sent > 0 {
 			out.Liars = append(out.Liars, liar{n.number, n.name, sent, max(0, now[n.name].Wrong-caught[n.name].Wrong), now[n.name].State})
@@ -103,62 +103,6 @@ func (d *demo) verify(ctx context.Context) (reply, error) {
 		return out, fmt.Errorf("%s wrong, %s missing, %s failed, the first: %w", count(out.Wrong), count(out.Missing), count(out.Failed), first)
 	}
 	return out, nil
-}
-
-// leaveTime is how long verify waits for packs that stand on the nodes to leave
-// this machine, so that what it reads comes from there.
-const leaveTime = 10 * time.Second
-
-// empty is what a stage without objects takes at most, bytes.
-const empty = 64 << 10
-
-// leaveStage waits until packs that stand on the nodes are there only, and
-// returns how many are still here: those that the nodes do not take, and after
-// leaveTime whatever is left.
-func (d *demo) leaveStage(ctx context.Context) (int, error) {
-	late := time.NewTimer(leaveTime)
-	defer late.Stop()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for {
-		s, err := d.engine.Store.Status(ctx)
-		if err != nil {
-			return 0, err
-		}
-		here, err := d.staged()
-		if err != nil {
-			return 0, err
-		}
-		if here <= len(s.Waiting) {
-			return here, nil
-		}
-		select {
-		case <-look.C:
-		case <-late.C:
-			return here, nil
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-}
-
-// staged counts the packs with objects on the gateway's own disk.
-func (d *demo) staged() (n int, err error) {
-	dir := filepath.Join(d.file().Dir, "stage")
-	names, err := d.fs.List(dir)
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		size, err := d.fs.Size(filepath.Join(dir, name))
-		if err != nil && !errors.Is(err, cairn.ErrNotExist) { // released meanwhile
-			return 0, err
-		}
-		if size > empty {
-			n++
-		}
-	}
-	return n, nil
 }
 
 func (d *demo) lies() []uint64 {

@@ -11,7 +11,6 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/backends/sftp"
-	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -104,12 +103,11 @@ func (e *Engine) newNode(ctx context.Context, s *NodeSpec, progress func(string)
 			progress("host key " + s.HostKey + " is new, pinned")
 		}
 	}
-	form := config.Node{Name: s.Name, Operator: s.Operator, Site: s.Site, Remote: s.Remote, HostKey: s.HostKey, Capacity: config.Size(min(s.Capacity, 1<<62))}
-	if isSFTP(s.Remote) {
-		form.KeyFile = e.c.File.Identity // where the key is unless s brings one
-	}
-	if err := form.Check(); err != nil {
-		return pack.Node{}, fmt.Errorf("node: %w", err)
+	n := pack.Node{Name: s.Name, Operator: s.Operator, Site: s.Site, Remote: s.Remote, HostKey: s.HostKey, Capacity: s.Capacity,
+		State: "ok", Added: uint64(time.Now().UnixMilli()), Option: s.Option}
+	rand.Read(n.ID[:]) // never fails
+	if err := e.check(n); err != nil {
+		return n, err
 	}
 	nodes, err := e.Store.Nodes()
 	if err != nil {
@@ -118,9 +116,6 @@ func (e *Engine) newNode(ctx context.Context, s *NodeSpec, progress func(string)
 	if slices.ContainsFunc(nodes, func(o pack.Node) bool { return o.Name == s.Name }) {
 		return pack.Node{}, fmt.Errorf("node %s: there is one of this name; give another with --name, or change it with `cairn node set`: %w", s.Name, cairn.ErrPrecondition)
 	}
-	n := pack.Node{Name: s.Name, Operator: s.Operator, Site: s.Site, Remote: s.Remote, HostKey: s.HostKey, Capacity: s.Capacity,
-		State: "ok", Added: uint64(time.Now().UnixMilli()), Option: s.Option}
-	rand.Read(n.ID[:]) // never fails
 	return n, e.setLogin(&n, credential{Key: s.Key, Password: s.Password})
 }
 

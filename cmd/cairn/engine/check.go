@@ -34,6 +34,9 @@ func (e *Engine) CheckNode(ctx context.Context, name string, progress func(strin
 		progress("marker: store " + e.ID.Short() + ", this node")
 		report.Measured, err = measure(ctx, r, progress)
 	}
+	if err == nil {
+		err = replace(ctx, r, layout.StatusName, statusText(n, fmt.Sprintf("was checked: it keeps %d of %d promises", report.Passed(), report.Of)))
+	}
 	if cerr := closeRemote(r); err == nil {
 		err = cerr
 	}

@@ -7,8 +7,8 @@
 // the state directory), init.go and owner.go (how it comes to be), transport.go
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
 // measure.go, check.go, set.go and remove.go (the nodes), declare.go (what
-// cairn.toml declares), usage.go (what lies on a node), status.go (all figures
-// in one), texts.go (files for a node's owner), disk.go (how fast a disk is).
+// cairn.toml declares), status.go (all figures in one), texts.go (files for a
+// node's owner), disk.go (how fast a disk is).
 //
 // It parses no arguments, prints nothing and listens to nothing.
 package engine
@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -75,7 +76,8 @@ type Engine struct {
 	Cache   *cache.Cache
 	Gateway *gateway.Gateway // an http.Handler that speaks S3
 
-	c       Config // never changes
+	c       Config                      // never changes
+	opened  atomic.Pointer[store.Store] // Store, for a fleet that runs before there is one
 	secrets secrets
 	metrics *backends.Metrics // nil without a registry
 	started time.Time
@@ -120,7 +122,7 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	}
 	sign := c.Identity.Sign()
 	e.Fleet, err = fleet.New(ctx, fleet.Config{Open: e.openNode, Trust: pack.Trust(crypt.TrustKeys(e.ID, sign.Public())), Store: e.ID,
-		Cache: e.Cache, AwayAfter: c.AwayAfter, Watch: c.Watch, Log: c.Log, Registry: c.Registry})
+		Cache: e.Cache, Where: e.where, Used: e.used, AwayAfter: c.AwayAfter, Watch: c.Watch, Log: c.Log, Registry: c.Registry})
 	if err != nil {
 		return err
 	}
@@ -137,8 +139,25 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	e.opened.Store(e.Store)
 	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Log: c.Log, Registry: c.Registry, MemoryBudget: half})
 	return err
+}
+
+// where and used tell the fleet what the store knows. While the store is still
+// being opened nothing is known to have moved, and nothing to be used.
+func (e *Engine) where(id cairn.PackID) ([]cairn.Location, error) {
+	if s := e.opened.Load(); s != nil {
+		return s.Where(id)
+	}
+	return nil, fmt.Errorf("pack %v: the index is not open yet: %w", id, cairn.ErrUnavailable)
+}
+
+func (e *Engine) used(id cairn.NodeID) int64 {
+	if s := e.opened.Load(); s != nil {
+		return s.Used(id)
+	}
+	return 0
 }
 
 // locked reports whether another process holds the store's lock, which the

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/config"
+	"github.com/cairn-storage/cairn/pack"
 )
 
 // sftpPrefix begins the addresses of nodes that the native transport reaches.
@@ -39,13 +41,31 @@ func sftpPlace(remote string) (place, error) {
 		return bad("\"?\" and \"#\" do not belong in the address")
 	}
 	p := place{user: u.User.Username(), address: u.Host, path: u.Path}
-	if below, ok := strings.CutPrefix(p.path, "/~/"); ok {
-		p.path = below
-	}
 	if p.path == "" {
 		return bad("the path is missing")
 	}
+	if below, ok := strings.CutPrefix(p.path, "/~/"); ok {
+		p.path = below // which may be empty: the home itself
+	}
 	return p, nil
+}
+
+// check returns ErrInvalid where n cannot be a node.
+func (e *Engine) check(n pack.Node) error {
+	form := config.Node{Name: n.Name, Operator: n.Operator, Site: n.Site, Remote: n.Remote, HostKey: n.HostKey, Capacity: config.Size(min(n.Capacity, 1<<62))}
+	if isSFTP(n.Remote) {
+		if _, err := sftpPlace(n.Remote); err != nil {
+			return err
+		}
+		form.KeyFile = e.c.File.Identity // holds the key that logs in where the node has none
+		if strings.HasSuffix(n.Remote, "/") {
+			form.Remote += "~/" // a server that shows just the store's directory has it as its root
+		}
+	}
+	if err := form.Check(); err != nil {
+		return fmt.Errorf("node %s: %w", n.Name, err)
+	}
+	return nil
 }
 
 func isSFTP(remote string) bool { return strings.HasPrefix(remote, sftpPrefix) }

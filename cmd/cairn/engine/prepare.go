@@ -19,10 +19,11 @@ import (
 // marker, is ErrDenied: nothing may be written there.
 func (e *Engine) claim(ctx context.Context, r backends.Remote, n pack.Node) (cairn.NodeID, error) {
 	m, err := fleet.ReadMarker(ctx, r)
-	if errors.Is(err, cairn.ErrUnavailable) {
-		// A transport may make the directory no sooner than it writes, and
-		// calls a missing one away. One that stands answered above, so nothing
-		// is written into what is not ours.
+	var where *backends.Error
+	if errors.Is(err, cairn.ErrUnavailable) && errors.As(err, &where) && where.Op != backends.OpConnect {
+		// The node answers and its directory does not: a transport may make it
+		// no sooner than it writes, and calls a missing one away. One that
+		// stands answered above, so nothing is written into what is not ours.
 		name := scratch("new-")
 		if perr := r.Put(ctx, name, nil); perr != nil {
 			return n.ID, perr
@@ -42,7 +43,7 @@ func (e *Engine) claim(ctx context.Context, r backends.Remote, n pack.Node) (cai
 		return n.ID, nil
 	}
 	if err != nil {
-		return n.ID, fmt.Errorf("%s: %w", layout.MarkerName, err)
+		return n.ID, err
 	}
 	if m.Store != e.ID {
 		return n.ID, fmt.Errorf("the directory belongs to another store, %s; this is store %s: give an empty directory: %w", m.Store.Short(), e.ID.Short(), cairn.ErrDenied)
@@ -67,11 +68,19 @@ func (e *Engine) prepare(ctx context.Context, r backends.Remote, n pack.Node) er
 	if err := e.writeTexts(ctx, r, n); err != nil {
 		return err
 	}
+	return e.mark(ctx, r, n)
+}
+
+// mark writes the marker, unless it is there.
+func (e *Engine) mark(ctx context.Context, r backends.Remote, n pack.Node) error {
+	if m, err := fleet.ReadMarker(ctx, r); err == nil && m.Store == e.ID && m.Node == n.ID {
+		return nil
+	}
 	m, err := layout.Marker{Version: layout.MarkerVersion, Store: e.ID, Node: n.ID, Note: "cairn node " + n.Name + ", see " + layout.ReadmeName}.Encode()
 	if err != nil {
 		return err
 	}
-	return ensure(ctx, r, layout.MarkerName, m)
+	return r.Put(ctx, layout.MarkerName, m)
 }
 
 // writeTexts writes the files for the node's owner.
@@ -79,12 +88,10 @@ func (e *Engine) writeTexts(ctx context.Context, r backends.Remote, n pack.Node)
 	if err := replace(ctx, r, layout.ReadmeName, readme(e.ID, n)); err != nil {
 		return err
 	}
-	return replace(ctx, r, layout.StatusName, statusText(n, nil))
+	return replace(ctx, r, layout.StatusName, statusText(n, "was added to the store"))
 }
 
 // ensure puts a file that never changes, unless it stands there as it should.
-// Another file of that name is replaced only where the node can do so in one
-// step.
 func ensure(ctx context.Context, r backends.Remote, name string, data []byte) error {
 	size, err := r.Stat(ctx, name)
 	if errors.Is(err, cairn.ErrNotExist) {
@@ -93,33 +100,33 @@ func ensure(ctx context.Context, r backends.Remote, name string, data []byte) er
 	if err != nil {
 		return err
 	}
+	got := make([]byte, len(data))
 	if size == int64(len(data)) {
-		got := make([]byte, size)
 		if err := r.ReadAt(ctx, name, got, 0); err != nil {
 			return err
 		}
-		if bytes.Equal(got, data) {
-			return nil
-		}
 	}
-	if p, ok := backends.As[backends.Replacer](r); ok {
-		return p.Replace(ctx, name, data)
+	if !bytes.Equal(got, data) {
+		return fmt.Errorf("%s stands there with other bytes: remove it: %w", name, cairn.ErrPrecondition)
 	}
-	if name == layout.MarkerName {
-		return nil // its ids were just read; only the note differs
-	}
-	return fmt.Errorf("%s stands there with other bytes and the node cannot replace files: remove it: %w", name, cairn.ErrPrecondition)
+	return nil
 }
 
-// replace writes a text that may be there already; where a node cannot replace
-// files, the one that stands there stays.
+// replace writes a text for people that may be there already. Where the node
+// does not let it be replaced, the one that stands there stays.
 func replace(ctx context.Context, r backends.Remote, name string, data []byte) error {
-	if p, ok := backends.As[backends.Replacer](r); ok {
-		return p.Replace(ctx, name, data)
-	}
 	_, err := r.Stat(ctx, name)
 	if errors.Is(err, cairn.ErrNotExist) {
 		return r.Put(ctx, name, data)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if p, ok := backends.As[backends.Replacer](r); ok {
+		if err := p.Replace(ctx, name, data); err != nil {
+			_, err = r.Stat(ctx, name)
+			return err
+		}
+	}
+	return nil
 }

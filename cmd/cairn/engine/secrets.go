@@ -49,7 +49,7 @@ type secrets struct {
 func LoadIdentity(path string) (crypt.Identity, error) {
 	b, err := config.ReadSecret(path)
 	if errors.Is(err, cairn.ErrNotExist) {
-		return crypt.Identity{}, fmt.Errorf("identity %s is missing; `cairn init` makes a store with one: %w", path, err)
+		return crypt.Identity{}, fmt.Errorf("identity %s is missing; `cairn init` makes a store with one: %w", path, cairn.ErrNotExist)
 	}
 	if err != nil {
 		return crypt.Identity{}, fmt.Errorf("identity: %w", err)
@@ -64,12 +64,24 @@ func LoadIdentity(path string) (crypt.Identity, error) {
 	return id, nil
 }
 
+// Identity is LoadIdentity for the store in dir, which is looked for first.
+func Identity(fs durable.FS, dir, path string) (crypt.Identity, error) {
+	if _, err := fs.Size(filepath.Join(dir, secretsDir, storeFile)); errors.Is(err, cairn.ErrNotExist) {
+		return crypt.Identity{}, noStore(dir)
+	}
+	return LoadIdentity(path)
+}
+
+func noStore(dir string) error {
+	return fmt.Errorf("%s holds no store; make one with `cairn init --dir %s`: %w", dir, dir, cairn.ErrNotExist)
+}
+
 func readSecrets(fs durable.FS, dir string, id crypt.Identity) (secrets, error) {
 	s := secrets{store: id.Store(), epochs: make(map[uint32]crypt.EpochKey)}
 	at := filepath.Join(dir, secretsDir)
 	text, err := durable.ReadFile(fs, filepath.Join(at, storeFile), maxSecretsFile)
 	if errors.Is(err, cairn.ErrNotExist) {
-		return s, fmt.Errorf("%s holds no store; make one with `cairn init --dir %s`: %w", dir, dir, cairn.ErrNotExist)
+		return s, noStore(dir)
 	}
 	if err != nil {
 		return s, err

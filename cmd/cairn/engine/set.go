@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -54,12 +53,8 @@ func (e *Engine) SetNode(ctx context.Context, name string, c NodeChange) (pack.N
 			return n, fmt.Errorf("node %s: %w", name, err)
 		}
 	}
-	form := config.Node{Name: n.Name, Operator: n.Operator, Site: n.Site, Remote: n.Remote, HostKey: n.HostKey, Capacity: config.Size(min(n.Capacity, 1<<62))}
-	if isSFTP(n.Remote) {
-		form.KeyFile = e.c.File.Identity
-	}
-	if err := form.Check(); err != nil {
-		return n, fmt.Errorf("node %s: %w", name, err)
+	if err := e.check(n); err != nil {
+		return n, err
 	}
 	if c.reaches() {
 		if err := e.tryNode(ctx, n); err != nil {

@@ -43,7 +43,7 @@ func newFriend(t *testing.T, keys ...ssh.PublicKey) *friend {
 	return f
 }
 
-func (f *friend) remote() string { return "sftp://cairn@" + f.address + "/store" }
+func (f *friend) remote() string { return "sftp://cairn@" + f.address + "/" }
 
 func ownPublic(t *testing.T, e *Engine) ssh.PublicKey {
 	t.Helper()
@@ -57,10 +57,17 @@ func TestSFTPNodeWithTheGatewaysOwnKey(t *testing.T) {
 	e := h.open()
 	defer shut(t, e)
 	f := newFriend(t, ownPublic(t, e))
-	report, err := e.AddNode(t.Context(), NodeSpec{Name: "bob", Remote: f.remote(), AcceptNew: true}, nil)
+	_, err := e.AddNode(t.Context(), NodeSpec{Name: "bob", Remote: f.remote(), AcceptNew: true, SkipChecks: true}, nil)
 	must(t, err)
-	if report.Kind != "sftp" || report.HostKey != f.host.Fingerprint() || report.Passed() != report.Of {
-		t.Errorf("report: %+v", report)
+	var lines []string
+	report, err := e.CheckNode(t.Context(), "bob", func(s string) { lines = append(lines, s) })
+	must(t, err)
+	must(t, report.Failed())
+	if report.Kind != "sftp" || report.HostKey != f.host.Fingerprint() || report.Passed() != report.Of || len(lines) < report.Of {
+		t.Errorf("%d lines of progress, report: %+v", len(lines), report)
+	}
+	if b, err := os.ReadFile(filepath.Join(f.dir, "STATUS.txt")); err != nil || !strings.Contains(string(b), "node bob was checked: it keeps") {
+		t.Errorf("STATUS.txt says %q, %v", b, err)
 	}
 	n, err := e.Store.Node("bob")
 	must(t, err)
@@ -69,11 +76,9 @@ func TestSFTPNodeWithTheGatewaysOwnKey(t *testing.T) {
 	}
 	must(t, e.Store.CreateBucket(t.Context(), "box"))
 	must(t, e.Store.Flush(t.Context()))
-	if shards, _ := filepath.Glob(filepath.Join(f.dir, "store/packs/*/*/*/*/*")); len(shards) == 0 {
+	if shards, _ := filepath.Glob(filepath.Join(f.dir, "packs/*/*/*/*/*")); len(shards) == 0 {
 		t.Error("no shard came to the node")
 	}
-	_, err = e.CheckNode(t.Context(), "bob", nil)
-	must(t, err)
 }
 
 func TestSFTPNodeWithItsOwnKey(t *testing.T) {
@@ -84,15 +89,15 @@ func TestSFTPNodeWithItsOwnKey(t *testing.T) {
 	h := newHome(t)
 	e := h.open()
 	f := newFriend(t, key.Public())
-	_, err = e.AddNode(t.Context(), NodeSpec{Name: "carol", Remote: f.remote(), HostKey: f.host.Fingerprint(), Key: string(pem), SkipChecks: true}, nil)
+	_, err = e.AddNode(t.Context(), NodeSpec{Name: "carol", Remote: f.remote() + "made/by/it", HostKey: f.host.Fingerprint(), Key: string(pem), SkipChecks: true}, nil)
 	must(t, err)
 	shut(t, e)
 
 	// A new process opens the credential from the record.
 	e = h.open()
 	defer shut(t, e)
-	_, err = e.CheckNode(t.Context(), "carol", nil)
-	must(t, err)
+	must(t, e.Store.CreateBucket(t.Context(), "box"))
+	must(t, e.Store.Flush(t.Context()))
 	must(t, filepath.WalkDir(h.root, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -147,7 +152,7 @@ func TestSFTPNodeChangesItsHostKey(t *testing.T) {
 	_, err := e.AddNode(t.Context(), NodeSpec{Name: "bob", Remote: f.remote(), AcceptNew: true, SkipChecks: true}, nil)
 	must(t, err)
 	moved := newFriend(t, ownPublic(t, e))
-	must(t, os.CopyFS(filepath.Join(moved.dir, "store"), os.DirFS(filepath.Join(f.dir, "store"))))
+	must(t, os.CopyFS(moved.dir, os.DirFS(f.dir)))
 	remote, key := moved.remote(), moved.host.Fingerprint()
 	_, err = e.SetNode(t.Context(), "bob", NodeChange{Remote: &remote})
 	wantErr(t, err, cairn.ErrDenied, "host key", "stays as it was")

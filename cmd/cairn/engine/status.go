@@ -48,6 +48,7 @@ type NodeState struct {
 	State    string  `json:"state"`
 	Why      string  `json:"why,omitempty"`
 	Since    float64 `json:"since_s"`    // seconds in this state
+	Used     int64   `json:"used_bytes"` // by shards, as the store's index has it
 	Free     int64   `json:"free_bytes"` // meaningful when Known
 	Total    int64   `json:"total_bytes"`
 	Known    bool    `json:"space_known"`
@@ -119,7 +120,7 @@ func (e *Engine) nodes() ([]NodeState, string) {
 	out := []NodeState{} // encodes as [] and not as null
 	for _, n := range seen {
 		s := nodeState(n)
-		s.Site = sites[n.ID]
+		s.Site, s.Used = sites[n.ID], e.Store.Used(n.ID)
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b NodeState) int { return strings.Compare(a.Name, b.Name) })
