@@ -91,9 +91,6 @@ func (n Node) Check() error {
 		if n.HostKey == "" {
 			add("host_key", invalid("an sftp node needs its host key pinned, such as \"SHA256:XqzK...\": `ssh-keyscan HOST | ssh-keygen -lf -` prints it"))
 		}
-		if n.KeyFile == "" && n.PasswordFile == "" {
-			add("key_file", invalid("an sftp node needs key_file or password_file"))
-		}
 	}
 	if n.HostKey != "" {
 		add("host_key", hostKey(n.HostKey))
@@ -192,7 +189,7 @@ func remote(text string) (sftp bool, err error) {
 			return true, bad("the user is missing")
 		case hasPassword(u):
 			return true, invalid("a password does not belong in the address: use password_file")
-		case u.Hostname() == "" || u.Path == "" || u.Path == "/":
+		case u.Hostname() == "" || u.Path == "":
 			return true, bad("host or path is missing")
 		case u.RawQuery != "" || u.Fragment != "":
 			return true, bad("\"?\" and \"#\" do not belong in the address")

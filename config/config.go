@@ -109,7 +109,8 @@ type Node struct {
 	// HostKey pins the SSH host key, "SHA256:" and 43 characters as ssh-keygen
 	// -l prints them. Required for sftp.
 	HostKey string `toml:"host_key"`
-	// KeyFile is the SSH private key that logs in.
+	// KeyFile is the SSH private key that logs in. Without it and without
+	// PasswordFile the gateway's own key does, which node add prints.
 	KeyFile string `toml:"key_file"`
 	// PasswordFile holds the password that logs in; one line.
 	PasswordFile string `toml:"password_file"`

@@ -21,6 +21,7 @@ func TestListThatWasStoppedSaysNoMore(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	seen := 0
 	for range r.List(ctx, "") {
 		seen++
