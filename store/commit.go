@@ -13,14 +13,16 @@ import (
 
 // op is one write waiting for the committer.
 type op struct {
-	bytes int  // most sealed bytes of frames it adds to the group
-	recs  int  // most bytes of records it adds
-	user  bool // adds user data, so it stops at the user reserve
-	alone bool // gets a group of its own: it decides over more than one key
+	bytes int            // most sealed bytes of frames it adds to the group
+	recs  int            // most bytes of records it adds
+	user  bool           // adds user data, so it stops at the user reserve
+	alone bool           // gets a group of its own: it decides over more than one key
+	packs []cairn.PackID // data packs made for it, which nothing else names
 	// build decides and adds to t, or returns why not, having added nothing.
 	build  func(t *txn) error
 	queued time.Time
 	err    error
+	logged bool // its record may be on the disk, whatever err says
 	done   chan struct{}
 }
 
@@ -36,16 +38,18 @@ type committer struct {
 	inflight atomic.Int64 // writes begun and not yet answered
 
 	// The rest belongs to the committer's goroutine.
-	life   lifeState
-	open   *staged // log stage being written, nil for none
-	off    uint32  // where its next group goes
-	link   pack.Link
-	began  time.Time     // of the open stage's first record
-	sync   time.Duration // of the last group, wall time
-	left   []*op         // waiting for the next group
-	buf    []byte        // of a group
-	voids  []cairn.Stamp // logged by a group whose sync failed
-	nBytes int           // encoded records in the open stage
+	life    lifeState
+	open    *staged // log stage being written, nil for none
+	off     uint32  // where its next group goes
+	link    pack.Link
+	began   time.Time      // of the open stage's first record
+	sync    time.Duration  // of the last group, wall time
+	lastOps int            // writes it answered
+	left    []*op          // waiting for the next group
+	buf     []byte         // of a group
+	voids   []cairn.Stamp  // logged by a group whose sync failed, not yet taken back
+	orphans []cairn.PackID // data packs that nothing names once voids are
+	nBytes  int            // encoded records in the open stage
 }
 
 // begin counts a write in flight; the sync rule waits for it.
@@ -93,7 +97,7 @@ func (c *committer) run() {
 		if len(batch) > 0 {
 			c.group(batch)
 		}
-		if c.open != nil && c.began.IsZero() == false && time.Since(c.began) >= c.s.c.FlushAge {
+		if c.open != nil && !c.began.IsZero() && time.Since(c.began) >= c.s.c.FlushAge {
 			c.closeStage()
 		}
 	}
@@ -108,8 +112,9 @@ func (c *committer) run() {
 // gather waits for writes until a sync is due: the last one is done (this
 // goroutine did it) and all writes in flight wait, or GroupCount wait, or the
 // oldest has waited GroupWait. Where a sync takes longer than that, as on a
-// shingled disk, company is worth a proportional wait: up to an eighth of the
-// last sync, or until all in flight have come.
+// shingled disk, company is worth a wait as long: up to the time of the
+// last sync, at most longestWait, or until all in flight and all who were just
+// answered have come.
 func (c *committer) gather() ([]*op, bool) {
 	batch := c.left
 	c.left = nil
@@ -136,11 +141,13 @@ func (c *committer) gather() ([]*op, bool) {
 	slow := c.sync > c.s.c.GroupWait/2
 	most := c.s.c.GroupWait - time.Since(batch[0].queued)
 	if slow {
-		most = max(most, c.sync/8)
+		most = max(most, min(c.sync, longestWait))
 	}
 	t := time.NewTimer(most)
 	defer t.Stop()
-	for int64(len(batch)) < c.inflight.Load() && (slow || len(batch) < c.s.c.GroupCount) {
+	batch = c.drain(batch)
+	company := len(batch) + c.lastOps // whoever was just answered is likely to come back
+	for c.expects(len(batch), company, slow) {
 		select {
 		case o := <-c.in:
 			batch = append(batch, o)
@@ -150,14 +157,26 @@ func (c *committer) gather() ([]*op, bool) {
 		}
 		break
 	}
-	for { // whoever came meanwhile rides along
+	return c.drain(batch), true
+}
+
+// expects says whether n waiting writes should wait for more.
+func (c *committer) expects(n, company int, slow bool) bool {
+	if slow {
+		return n < max(int(c.inflight.Load()), company)
+	}
+	return n < int(c.inflight.Load()) && n < c.s.c.GroupCount
+}
+
+// drain adds the writes that wait to be taken.
+func (c *committer) drain(batch []*op) []*op {
+	for {
 		select {
 		case o := <-c.in:
 			batch = append(batch, o)
-			continue
 		default:
+			return batch
 		}
-		return batch, true
 	}
 }
 
@@ -190,3 +209,6 @@ func (c *committer) stop(ctx context.Context) error {
 		return nil
 	}
 }
+
+// longestWait bounds what a write waits for company on a slow disk.
+const longestWait = 50 * time.Millisecond

@@ -40,7 +40,7 @@ func (s *Store) Copy(ctx context.Context, c Copy) (cairn.Object, error) {
 	listRoom := roomForList(seen.Put.Parts)
 	defer s.com.begin()()
 	var out cairn.Object
-	err = s.com.submit(ctx, &op{recs: recordRoom + cairn.MaxKeyLength + 16<<10, bytes: listRoom, user: true, build: func(t *txn) error {
+	err = s.com.submit(ctx, &op{recs: recordBase + pack.InlineExtents + cairn.MaxKeyLength + 16<<10, bytes: listRoom, user: true, build: func(t *txn) error {
 		from, err := t.bucket(c.From.Bucket)
 		if err != nil {
 			return err

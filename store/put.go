@@ -15,8 +15,22 @@ import (
 	"github.com/cairn-storage/cairn/pack"
 )
 
-// recordRoom is what a put's record may need beyond its strings, in bytes.
-const recordRoom = 512 + pack.InlineExtents
+// recordBase is what a put's record needs beside strings and extents, at most,
+// and extentRoom what one extent or part of it does; bytes.
+const (
+	recordBase = 160
+	extentRoom = 48
+)
+
+// recordRoom is the most that the record of p may need, in bytes. It is close:
+// what a group takes is decided by it.
+func recordRoom(p Put, d Digest, extents int) int {
+	n := recordBase + textSize(p) + len(d.ETag) + min(extentRoom*(extents+1), pack.InlineExtents)
+	for _, c := range d.Checksum {
+		n += len(c.Algorithm) + len(c.Value) + 4
+	}
+	return n
+}
 
 // Put stores one object. When it returns nil the object survives a power loss
 // of this machine; an error means that nothing was stored, but for
@@ -49,21 +63,22 @@ func (s *Store) Put(ctx context.Context, p Put) (cairn.Object, error) {
 			return cairn.Object{}, err
 		}
 	}
-	o, err := s.commitPut(ctx, p, body, d)
-	if err != nil {
-		body.abandonUnless(err)
+	o, logged, err := s.commitPut(ctx, p, body, d)
+	if err != nil && !logged { // else the record may be found after a crash, and needs its bytes
+		body.abandon()
 	}
 	return o, err
 }
 
-// commitPut asks the committer for the record that makes body an object.
-func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (cairn.Object, error) {
+// commitPut asks the committer for the record that makes body an object; logged
+// says that it may be on the disk although there is an error.
+func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (out cairn.Object, logged bool, err error) {
 	rec := pack.Put{Key: p.Key.Object, Size: uint64(b.size), ETag: d.ETag, Header: p.Header, Meta: p.Meta, Checksum: d.Checksum}
-	var out cairn.Object
-	err := s.com.submit(ctx, &op{
+	o := &op{
 		bytes: int(pack.SealedLength(int64(len(b.tail)))) + b.listRoom(),
-		recs:  recordRoom + textSize(p),
+		recs:  recordRoom(p, d, len(b.extents)+1),
 		user:  true,
+		packs: b.packs,
 		build: func(t *txn) error {
 			bucket, err := t.bucket(p.Key.Bucket)
 			if err != nil {
@@ -91,8 +106,9 @@ func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (cairn.
 				Header: p.Header, Meta: p.Meta, Checksum: d.Checksum, Stamp: stamp}
 			return nil
 		},
-	})
-	return out, err
+	}
+	err = s.com.submit(ctx, o)
+	return out, o.logged, err
 }
 
 // place puts parts into rec, or, where they are too long for a record, into
