@@ -31,7 +31,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("store: %s is in use by another cairn: %w", c.Dir, err)
 	}
 	s := &Store{c: c, lock: lock, m: newMetrics(c.Registry), mem: semaphore.NewWeighted(c.Memory),
-		packs: make(map[cairn.PackID]*staged), eased: make(chan struct{}), kicked: make(chan struct{}, 1)}
+		packs: make(map[cairn.PackID]*staged), eased: make(chan struct{}), kicked: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.com = committer{s: s, in: make(chan *op), roll: make(chan chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{})}
 	if err := s.start(ctx); err != nil {
@@ -63,13 +63,14 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	lost, err := s.openIndex()
-	if err != nil {
-		return err
+	if err == nil && (lost || lives > 0 && s.idx.Applied().IsZero()) {
+		err = s.rebuild(ctx, files)
 	}
-	if lost || lives > 0 && s.idx.Applied().IsZero() {
-		if err := s.rebuild(ctx, files); err != nil {
-			return err
+	if err != nil {
+		for _, f := range files {
+			_ = f.Close() // read only so far
 		}
+		return err
 	}
 	last, err := s.replay(files)
 	if err != nil {
@@ -78,6 +79,7 @@ func (s *Store) start(ctx context.Context) error {
 	if s.com.life, err = beginLife(s.c.FS, s.c.stageDir(), s.c.Store, last); err != nil {
 		return err
 	}
+	s.keepReserve()
 	return s.nodesChanged(ctx)
 }
 

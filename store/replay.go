@@ -50,7 +50,8 @@ func (s *Store) loadStages() ([]*stage.File, error) {
 type extentOf struct {
 	part  pack.Part
 	ext   pack.Extent
-	first uint64 // frame number of ext
+	first uint64      // frame number of ext
+	by    cairn.Stamp // of the record
 }
 
 // replay applies the log stages to the index and takes all stages into the
@@ -59,11 +60,12 @@ type extentOf struct {
 func (s *Store) replay(files []*stage.File) (cairn.Stamp, error) {
 	last := s.idx.Applied()
 	named := make(map[cairn.PackID]extentOf)
+	void := make(map[cairn.Stamp]bool)
 	var data []*staged
 	for i, f := range files {
 		p, err := s.known(f)
-		if err == nil && p != nil && f.Kind == pack.Log {
-			err = s.replayLog(p, named)
+		if err == nil && p != nil && p.phase != spread && f.Kind == pack.Log {
+			err = s.replayLog(p, named, void)
 			last = maxStamp(last, p.last)
 		}
 		if err != nil {
@@ -72,8 +74,13 @@ func (s *Store) replay(files []*stage.File) (cairn.Stamp, error) {
 			}
 			return last, err
 		}
-		if p != nil && f.Kind == pack.Data {
+		if p != nil && p.phase != spread && f.Kind == pack.Data {
 			data = append(data, p)
+		}
+	}
+	for id, n := range named {
+		if void[n.by] {
+			delete(named, id)
 		}
 	}
 	for _, p := range data {
@@ -91,8 +98,10 @@ func maxStamp(a, b cairn.Stamp) cairn.Stamp {
 	return b
 }
 
-// known takes f into the books, or removes it and returns nil when the index,
-// as it was opened and so durably, knows its pack as spread or retired.
+// known takes f into the books. The index, as it was opened and so durably,
+// may know its pack as spread: then its records are not applied again, and it
+// stays until it is released in the ordinary way. Where its pack is retired the
+// file is removed and nil returned.
 func (s *Store) known(f *stage.File) (*staged, error) {
 	p := &staged{file: f, key: s.c.Epochs[f.Epoch].Pack(f.Pack, f.Prefix), since: time.Now()}
 	s.seqTop = max(s.seqTop, f.Pack.Seq())
@@ -100,7 +109,8 @@ func (s *Store) known(f *stage.File) (*staged, error) {
 	if err != nil && !errors.Is(err, cairn.ErrNotExist) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err == nil && row.State != index.Staged {
+	listed := err == nil && row.State != index.Staged
+	if listed && (row.State != index.Spread || f.Sealed() == nil) {
 		p.gone = true
 		s.unlink(p)
 		return nil, nil
@@ -109,14 +119,20 @@ func (s *Store) known(f *stage.File) (*staged, error) {
 	if f.Sealed() != nil {
 		p.phase, p.length = sealed, f.Sealed().Length
 	}
+	if listed {
+		p.phase, p.listed, p.at, p.first, p.last = spread, true, row.At, row.First, row.Last
+	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.adopt(p, 4096+int64(f.Capacity))
-	s.mu.Unlock()
+	if listed {
+		s.shrink(p)
+	}
 	return p, nil
 }
 
 // replayLog applies one log stage and notes which extents its records name.
-func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf) error {
+func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf, void map[cairn.Stamp]bool) error {
 	scan, err := p.file.ScanLog(p.key)
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
@@ -134,6 +150,9 @@ func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf) error {
 	p.length = scan.Tail
 	slices.SortFunc(scan.Records, func(a, b pack.Record) int { return a.Stamp.Compare(b.Stamp) })
 	p.records = scan.Records
+	if len(p.records) > 0 {
+		p.first = p.records[0].Stamp
+	}
 	changes := make([]index.Change, 0, len(scan.Records))
 	for _, r := range scan.Records {
 		ch, err := s.resolve(p, r)
@@ -145,6 +164,9 @@ func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf) error {
 		s.depend(p, ch)
 		s.mu.Unlock()
 		note(named, ch)
+		if v, ok := r.Body.(pack.Void); ok {
+			void[v.Of] = true
+		}
 		p.last = maxStamp(p.last, r.Stamp)
 	}
 	s.mu.Lock()
@@ -224,7 +246,7 @@ func note(named map[cairn.PackID]extentOf, ch index.Change) {
 	for _, part := range parts {
 		var done uint64
 		for _, e := range part.Extents {
-			named[e.Pack] = extentOf{part, e, done / pack.FrameSize}
+			named[e.Pack] = extentOf{part, e, done / pack.FrameSize, ch.Record.Stamp}
 			done += e.Length
 		}
 	}
@@ -232,25 +254,36 @@ func note(named map[cairn.PackID]extentOf, ch index.Change) {
 
 // replayData decides about a data stage: one that a record names is complete
 // and durable, since its fsync came before the record's; any other belongs to
-// a write that was never acknowledged.
+// a write that was never acknowledged. The record may be in a log pack that is
+// staged no more; then the index knows of it.
 func (s *Store) replayData(p *staged, named map[cairn.PackID]extentOf) error {
 	n, ok := named[p.id()]
-	if !ok {
+	refers, err := s.idx.Referenced(p.id())
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if !ok && !refers {
 		s.abandon([]cairn.PackID{p.id()})
 		return nil
 	}
 	if p.phase == sealed {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.shrink(p)
 		return nil
 	}
-	length := uint32(n.ext.Offset) + uint32(pack.SealedLength(int64(n.ext.Length)))
+	length := n.ext.Offset + uint32(pack.SealedLength(int64(n.ext.Length)))
 	b, err := p.file.Bytes(length)
+	if !ok {
+		length, err = p.file.Capacity, fmt.Errorf("its seal is gone: %w", cairn.ErrCorrupt)
+	}
 	if err == nil {
 		err = pack.CheckExtent(p.key, b, 0, n.part, n.ext, n.first, nil)
 	}
 	if err != nil {
 		s.damaged(fmt.Sprintf("stage %v: %v", p.id(), err))
 		s.mu.Lock()
-		p.phase, p.length = writing, length // keep it, read what opens, never sign it
+		p.phase, p.length, p.why = writing, length, err // keep it, read what opens, never sign it
 		s.mu.Unlock()
 		return nil
 	}
@@ -279,6 +312,10 @@ func (s *Store) linkChain() error {
 			return fmt.Errorf("store: %w", err)
 		}
 		s.seqTop = max(s.seqTop, row.Params.ID.Seq())
+		if row.State == index.Spread {
+			s.nSpread++
+			s.account(row)
+		}
 		if row.Kind == pack.Log && row.State != index.Staged && row.Number > s.chain.done {
 			s.chain.done, s.chain.seal = row.Number, row.SealHash
 		}
@@ -289,10 +326,21 @@ func (s *Store) linkChain() error {
 			logs = append(logs, p)
 		}
 	}
-	slices.SortFunc(logs, func(a, b *staged) int { return cmp.Compare(a.file.Number, b.file.Number) })
+	slices.SortFunc(logs, func(a, b *staged) int {
+		return cmp.Or(cmp.Compare(a.file.Number, b.file.Number), cmp.Compare(a.id().Seq(), b.id().Seq()))
+	})
 	s.chain.next = s.chain.done + 1
-	for _, p := range logs {
+	for i, p := range logs {
 		n := p.file.Number
+		if p.phase == closed && (n <= s.chain.done || i+1 < len(logs) && logs[i+1].file.Number == n) {
+			// Its first group failed, so its number was given to another, which
+			// begins with taking back what this one holds; the removal was lost.
+			s.mu.Lock()
+			s.forget(p)
+			s.mu.Unlock()
+			s.unlink(p)
+			continue
+		}
 		if n > s.chain.next {
 			return fmt.Errorf("store: log pack %d is neither staged nor known as spread, but %d is here: a stage was removed by hand or its disk was changed: %w", s.chain.next, n, cairn.ErrCorrupt)
 		}

@@ -34,14 +34,17 @@ type staged struct {
 	length  uint32        // bytes of pack that are durable and may be read
 	records []pack.Record // of a log pack
 	runs    []pack.Run    // of a data pack
+	first   cairn.Stamp   // oldest record
 	last    cairn.Stamp   // newest record; the index covers the stage from there on
 	size    int64         // bytes of the file, as counted in Store.used
 	at      []cairn.Location
+	checked time.Time // when all of at was last read back
+	listed  bool      // counted in Store.nSpread
 	refs    int       // readers and writers that keep the file open
 	gone    bool      // close at the last reader
 	drop    bool      // aborted: nothing refers to it
 	since   time.Time // of the phase
-	busy    bool      // the spreader works on it
+	busy    bool      // the spreader or the releaser works on it
 	tries   int
 	retry   time.Time
 	why     error                 // last failure to spread
@@ -66,6 +69,10 @@ func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, 
 		h.Content = *content
 	}
 	s.mu.Lock()
+	if s.packs == nil {
+		s.mu.Unlock()
+		return nil, s.closing()
+	}
 	s.seqTop++
 	h.Pack = cairn.NewPackID(s.seqTop, random)
 	if kind == pack.Log {
@@ -76,18 +83,30 @@ func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, 
 	if top > cairn.MaxSequence {
 		return nil, fmt.Errorf("store: all %d pack sequences are used: %w", uint64(cairn.MaxSequence), cairn.ErrFull)
 	}
-	f, err := stage.Create(s.c.FS, s.c.stageDir(), h)
+	f, err := s.createStage(h)
 	if err != nil {
-		return nil, err
+		return nil, diskError(err)
 	}
 	p := &staged{file: f, key: s.c.Epochs[h.Epoch].Pack(h.Pack, h.Prefix), since: time.Now(), refs: 1}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.packs == nil { // closed meanwhile; the next start drops the file, which holds nothing
+		_ = f.Close()
+		return nil, s.closing()
+	}
 	if kind == pack.Log {
 		s.chain.next++
 	}
-	s.adopt(p, 4096+int64(h.Capacity))
-	s.mu.Unlock()
+	s.adopt(p, 4096+int64(f.Capacity))
 	return p, nil
+}
+
+// diskError gives an error of this machine's disk a class if it has none.
+func diskError(err error) error {
+	if cairn.Class(err) == nil {
+		return fmt.Errorf("store: %w: %w", err, cairn.ErrUnavailable)
+	}
+	return fmt.Errorf("store: %w", err)
 }
 
 // adopt takes p into the books; s.mu is held.
@@ -116,6 +135,9 @@ func (s *Store) committed(p *staged, end uint32, t *txn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.length = end
+	if len(p.records) == 0 {
+		p.first = t.changes[0].Record.Stamp
+	}
 	p.last = t.last
 	for _, ch := range t.changes {
 		p.records = append(p.records, ch.Record)
@@ -169,6 +191,7 @@ func (s *Store) abandon(ids []cairn.PackID) {
 		}
 		p.drop = true
 		owned := p.phase == writing
+		stands := p.phase == spread
 		idle := !p.busy && len(p.file.Intents()) == 0 && p.phase < spread
 		if idle {
 			s.forget(p)
@@ -180,21 +203,55 @@ func (s *Store) abandon(ids []cairn.PackID) {
 		if owned {
 			s.release(p)
 		}
+		if stands {
+			s.retire(id)
+		}
 		s.kick()
 	}
 }
 
 // retire marks a pack that nothing refers to as one that may be collected.
 func (s *Store) retire(id cairn.PackID) {
+	gone := false
 	err := s.idx.UpdatePack(id, func(r *index.PackRow) error {
-		if r.State == index.Spread {
+		if gone = r.State == index.Spread; gone {
 			r.State = index.Retiring
 		}
 		return nil
 	})
 	if err != nil {
 		s.c.Log.Warn("an unreferenced pack could not be marked", "pack", id, "err", err)
+		return
 	}
+	if gone {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.nSpread--
+	}
+}
+
+// list records where p's shards stand; the pack counts as spread from here on,
+// unless its write was given up.
+func (s *Store) list(p *staged) error {
+	s.mu.Lock()
+	state := index.Spread
+	if p.drop {
+		state = index.Retiring
+	}
+	s.mu.Unlock()
+	row := s.row(p, state)
+	if err := s.idx.SetPack(row); err != nil {
+		s.fail(err)
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !p.listed && state == index.Spread {
+		p.listed = true
+		s.nSpread++
+		s.account(row)
+	}
+	return nil
 }
 
 // depend notes the packs, still staged, that a change names: its log pack is

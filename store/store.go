@@ -102,9 +102,18 @@ type Config struct {
 	Registry   prometheus.Registerer
 }
 
-// SmallObject is the largest body that is gathered in memory and written with
-// its record; larger ones, and tails above it, have stage files of their own.
+// SmallObject is the largest body, in bytes, that is gathered in memory and
+// written with its record; larger ones, and tails above it, have stage files of
+// their own. Packs below 4 MiB lower it to a quarter of theirs.
 const SmallObject = 1 << 20
+
+// minPack is the smallest pack size, in bytes: it has room for a small object
+// and for the largest record that has a group of its own.
+const minPack = 256 << 10
+
+func (c *Config) small() int64 {
+	return min(SmallObject, int64(c.PackSize)/4/pack.FrameSize*pack.FrameSize)
+}
 
 func (c *Config) defaults() error {
 	if c.FS == nil || c.Dir == "" || c.Nodes == nil || c.Box == nil {
@@ -123,8 +132,8 @@ func (c *Config) defaults() error {
 	set(&c.GroupCount, 16)
 	set(&c.SlowWait, 20*time.Second)
 	set(&c.IndexCache, 64<<20)
-	if c.PackSize < 2*SmallObject+1<<20 {
-		return fmt.Errorf("store: pack size %d: at least 3 MiB are needed: %w", c.PackSize, cairn.ErrInvalid)
+	if c.PackSize < minPack {
+		return fmt.Errorf("store: pack size %d: at least %d KiB are needed: %w", c.PackSize, minPack>>10, cairn.ErrInvalid)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -154,15 +163,18 @@ type Store struct {
 
 	com committer
 
-	mu     sync.Mutex
-	packs  map[cairn.PackID]*staged // on this disk; guarded by mu
-	chain  chain                    // of log packs; guarded by mu
-	seqTop uint64                   // highest pack sequence handed out; guarded by mu
-	used   int64                    // bytes of stage files; guarded by mu
-	damage []string                 // found at start; guarded by mu
-	eased  chan struct{}            // closed and replaced when the stage shrinks; guarded by mu
-	kicked chan struct{}            // room for one: wakes the spreader
-	ahead  readAhead
+	mu      sync.Mutex
+	packs   map[cairn.PackID]*staged // on this disk, nil once closed; guarded by mu
+	chain   chain                    // of log packs; guarded by mu
+	seqTop  uint64                   // highest pack sequence handed out; guarded by mu
+	used    int64                    // bytes of stage files; guarded by mu
+	nSpread int                      // packs that the index knows as spread; guarded by mu
+	onNodes map[cairn.NodeID]int64   // bytes of the spread packs' files; guarded by mu
+	damage  []string                 // found at start; guarded by mu
+	eased   chan struct{}            // closed and replaced when the stage shrinks; guarded by mu
+	kicked  chan struct{}            // room for one: wakes the spreader
+	ahead   readAhead
+	turn    chan struct{} // held by whoever tells the fleet of its nodes
 
 	failed atomic.Pointer[error] // set once: the index cannot follow the stage
 	ctx    context.Context       // ends with Close
@@ -181,8 +193,9 @@ func (c *Config) stageDir() string { return filepath.Join(c.Dir, "stage") }
 func (c *Config) indexDir() string { return filepath.Join(c.Dir, "index") }
 
 // Close seals what is open, stops everything and leaves a state from which the
-// next Open goes on at once. Packs not yet spread stay staged. ctx bounds the
-// wait for writes in progress.
+// next Open goes on at once. Packs not yet spread stay staged. Writes whose
+// body is still coming fail with ErrUnavailable and store nothing; ctx is for
+// what callers wait for, Close itself waits for one group and no node.
 func (s *Store) Close(ctx context.Context) error {
 	err := s.com.stop(ctx)
 	s.cancel()
@@ -213,7 +226,14 @@ func (s *Store) fail(err error) {
 			s.markDamaged()
 		}
 		s.c.Log.Error("index failed; refusing requests until a restart", "err", err)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ease() // whoever waits is told
 	}
+}
+
+func (s *Store) closing() error {
+	return fmt.Errorf("store: shutting down: %w", cairn.ErrUnavailable)
 }
 
 func (s *Store) err() error {
