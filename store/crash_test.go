@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends/backendtest"
@@ -89,14 +88,14 @@ func (c *crasher) script() {
 	for i := range 4 {
 		c.do(fmt.Sprint("a", i), content(uint64(i), 3000*(i+1)))
 	}
-	c.do("big", content(50, 5<<20+77))
+	c.do("big", content(50, 330<<10+77))
 	c.do("a1", content(60, 90_000))
 	c.do("a2", nil)
 	must(r.tb, r.Flush(r.tb.Context()))
 	c.do("a3", content(61, 10))
 	r.releaseAll()
 	c.do("a2", content(62, 70_000))
-	c.do("big", content(51, 4<<20))
+	c.do("big", content(51, 256<<10))
 	must(r.tb, r.Flush(r.tb.Context()))
 	c.do("a0", nil)
 	r.releaseAll()
@@ -112,7 +111,7 @@ func TestPowerLossAtEveryDurableStep(t *testing.T) {
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
-	r := newRig(t, 5, func(c *Config) { c.PackSize = 4 << 20; c.Coding = "2+2" })
+	r := newRig(t, 5, func(c *Config) { c.PackSize = minPack; c.Coding = "2+2" })
 	r.close()
 	c := &crasher{r: r, every: every, acked: make(map[string][]byte)}
 	r.fs = durable.Watch(r.disk, c.hook([]int{0, 50, 100}))
@@ -174,5 +173,3 @@ func same(got []byte, err error, data []byte) bool {
 	}
 	return err == nil && bytes.Equal(got, data)
 }
-
-var _ = time.Second

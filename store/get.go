@@ -79,7 +79,7 @@ func (r *source) Range(ctx context.Context, off, n int64) (io.ReadCloser, error)
 		return nil, fmt.Errorf("store: range %d+%d of %d bytes: %w", off, n, r.size, cairn.ErrInvalid)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	rd := &reader{s: r.s, ctx: ctx, cancel: cancel, next: windows(r.parts, off, n)}
+	rd := &reader{s: r.s, ctx: ctx, cancel: cancel, next: windows(r.parts, off, n), left: n}
 	if n == 0 {
 		return rd, nil
 	}
@@ -103,7 +103,8 @@ type reader struct {
 	next   func() (window, bool)
 	queue  []chan fetched
 	cur    []byte
-	err    error
+	left   int64 // bytes that cur does not hold yet
+	err    error // for good
 }
 
 type fetched struct {
@@ -127,28 +128,29 @@ func (r *reader) fill() {
 	}
 }
 
-// advance waits for the next window; io.EOF after the last.
+// advance waits for the next window; io.EOF after the last. An error stays.
 func (r *reader) advance() error {
-	if len(r.queue) == 0 {
-		return io.EOF
+	switch {
+	case r.err != nil:
+	case r.left == 0:
+		r.err = io.EOF
+	case len(r.queue) == 0:
+		r.err = fmt.Errorf("store: the index has %d bytes less than the object: %w", r.left, cairn.ErrCorrupt)
+	default:
+		f := <-r.queue[0]
+		r.queue = r.queue[1:]
+		if r.err = f.err; r.err == nil {
+			r.cur, r.left = f.b, r.left-int64(len(f.b))
+			r.fill()
+		}
 	}
-	f := <-r.queue[0]
-	r.queue = r.queue[1:]
-	if f.err != nil {
-		return f.err
-	}
-	r.cur = f.b
-	r.fill()
-	return nil
+	return r.err
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
 	if len(r.cur) == 0 {
-		if r.err = r.advance(); r.err != nil {
-			return 0, r.err
+		if err := r.advance(); err != nil {
+			return 0, err
 		}
 	}
 	n := copy(p, r.cur)
@@ -167,11 +169,10 @@ func (r *reader) WriteTo(w io.Writer) (total int64, err error) {
 				return total, err
 			}
 		}
-		if r.err = r.advance(); r.err == io.EOF {
+		if err := r.advance(); err == io.EOF {
 			return total, nil
-		}
-		if r.err != nil {
-			return total, r.err
+		} else if err != nil {
+			return total, err
 		}
 	}
 }
@@ -182,7 +183,7 @@ func (r *reader) Close() error {
 	for _, c := range r.queue {
 		<-c
 	}
-	r.queue = nil
+	r.queue, r.cur = nil, nil
 	r.err = io.ErrClosedPipe
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/cairn-storage/cairn/store/stage"
 )
 
-// body is one content on its way in. Up to SmallObject bytes, or the last ones
+// body is one content on its way in. A small object's bytes, or the last ones
 // of a longer content, are its tail and wait in memory for the log pack; all
 // before is sealed into data packs of its own, one stage file at a time.
 type body struct {
@@ -34,13 +34,14 @@ func (b *body) read(ctx context.Context, r io.Reader, size int64) error {
 	if err := b.hold(ctx, size); err != nil {
 		return err
 	}
-	if size >= 0 && size <= SmallObject {
+	small := b.s.c.small()
+	if size >= 0 && size <= small {
 		tail, err := readWhole(r, size)
 		b.tail, b.size = tail, size
 		return err
 	}
 	br := bufio.NewReaderSize(r, 64<<10)
-	buf := make([]byte, SmallObject)
+	buf := make([]byte, small)
 	for {
 		n, end, err := readUp(br, buf)
 		if err != nil {
@@ -90,12 +91,12 @@ func (b *body) fillPack(ctx context.Context, br *bufio.Reader, buf []byte) error
 	left := stage.MaxFrames(b.s.c.PackSize) * pack.FrameSize
 	var off uint32
 	run := pack.Run{Content: b.id, First: first}
-	sealed := make([]byte, 0, pack.SealedLength(SmallObject))
+	sealed := make([]byte, 0, pack.SealedLength(int64(len(buf))))
 	for n, end := len(buf), false; ; {
 		number := first + run.Length/pack.FrameSize
 		sealed = pack.SealFrames(sealed[:0], p.key, uint64(off), b.id, number, buf[:n], end)
 		if err := p.file.WriteAt(sealed, off); err != nil {
-			return err
+			return diskError(err)
 		}
 		off += uint32(len(sealed))
 		run.Length += uint64(n)
@@ -116,7 +117,7 @@ func (b *body) fillPack(ctx context.Context, br *bufio.Reader, buf []byte) error
 		}
 	}
 	if err := p.file.Sync(); err != nil {
-		return fmt.Errorf("store: %w: %w", err, cairn.ErrUnavailable)
+		return diskError(err)
 	}
 	b.extents = append(b.extents, pack.Extent{Pack: p.id(), Offset: 0, Length: run.Length})
 	b.open = nil
@@ -163,8 +164,8 @@ func (b *body) listRoom() int {
 
 // hold takes the body's share of the memory budget.
 func (b *body) hold(ctx context.Context, size int64) error {
-	n := int64(2 * SmallObject)
-	if size >= 0 && size <= SmallObject {
+	n := 2 * b.s.c.small()
+	if size >= 0 && size <= b.s.c.small() {
 		n = size + 4096
 	}
 	n = min(n, b.s.c.Memory)
@@ -185,12 +186,3 @@ func (b *body) done() {
 
 // abandon drops the data packs of a content that becomes nothing.
 func (b *body) abandon() { b.s.abandon(b.packs) }
-
-// abandonUnless abandons after a refusal, but not where the record may still
-// be found after a crash: then its bytes must be there.
-func (b *body) abandonUnless(err error) {
-	if errors.Is(err, cairn.ErrUnavailable) {
-		return
-	}
-	b.abandon()
-}

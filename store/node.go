@@ -77,6 +77,12 @@ func (s *Store) RemoveNode(ctx context.Context, id cairn.NodeID) error {
 // the index too: a lost index is made again from the nodes, so their addresses
 // must not be lost with it.
 func (s *Store) nodesChanged(ctx context.Context) error {
+	select { // one at a time: the last to come tells the newest
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("store: nodes: %w: %w", ctx.Err(), cairn.ErrUnavailable)
+	}
 	ns, err := s.idx.Nodes()
 	if err != nil {
 		return err

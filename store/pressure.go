@@ -28,12 +28,12 @@ func (s *Store) admit(ctx context.Context, size int64) error {
 	}
 	free, _, err := s.c.FS.Free(s.c.stageDir())
 	if err != nil {
-		return fmt.Errorf("store: %w", err)
+		return diskError(err)
 	}
 	if free < diskReserve+uint64(min(size, int64(s.c.PackSize))) {
 		return fmt.Errorf("store: the disk of the stage has %d MiB left, of which %d MiB are kept for deletes; free some space on %s: %w", free>>20, diskReserve>>20, s.c.Dir, cairn.ErrFull)
 	}
-	return s.room(ctx, min(size, SmallObject))
+	return s.room(ctx, min(size, s.c.small()))
 }
 
 // room waits until n bytes more fit the stage.
@@ -58,6 +58,8 @@ func (s *Store) room(ctx context.Context, n int64) error {
 			return fmt.Errorf("store: %d MiB wait on this machine for the nodes, the stage allows %d: %w", used>>20, s.c.StageLimit>>20, cairn.ErrSlowDown)
 		case <-ctx.Done():
 			return fmt.Errorf("store: waiting for room in the stage: %w: %w", ctx.Err(), cairn.ErrSlowDown)
+		case <-s.ctx.Done():
+			return s.closing()
 		}
 	}
 }

@@ -67,6 +67,9 @@ func (s *Store) rebuild(ctx context.Context, files []*stage.File) error {
 	if err := s.idx.SetPack(rows...); err != nil {
 		return fmt.Errorf("store: rebuild the index: %w", err)
 	}
+	if err := s.complete(changes, files, silent); err != nil {
+		return fmt.Errorf("store: rebuild the index: %w", err)
+	}
 	if err := s.idx.Flush(); err != nil {
 		return fmt.Errorf("store: rebuild the index: %w", err)
 	}
@@ -78,6 +81,38 @@ func (s *Store) rebuild(ctx context.Context, files []*stage.File) error {
 	}
 	if len(rows) > 0 || silent != nil {
 		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "silent", silent)
+	}
+	return nil
+}
+
+// complete refuses an index that names packs of which nothing was found while
+// nodes are silent that may hold them.
+func (s *Store) complete(changes []index.Change, files []*stage.File, silent error) error {
+	here := make(map[cairn.PackID]bool)
+	for _, f := range files {
+		here[f.Pack] = true
+	}
+	for _, ch := range changes {
+		for _, id := range packsOf(ch) {
+			if here[id] {
+				continue
+			}
+			here[id] = true // asked
+			if _, err := s.idx.Pack(id); !errors.Is(err, cairn.ErrNotExist) {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			switch used, err := s.idx.Referenced(id); {
+			case err != nil:
+				return err
+			case used && silent != nil:
+				return fmt.Errorf("pack %v is on no node that answers; start again when more nodes are there: %w", id, errors.Join(cairn.ErrUnavailable, silent))
+			case used:
+				s.c.Log.Error("no node has a shard of a pack; its objects are lost", "pack", id)
+			}
+		}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ func newRig(tb testing.TB, n int, tune func(*Config)) *rig {
 	for i := range n {
 		r.addNode(i)
 	}
+	tb.Cleanup(r.shut)
 	r.open()
 	for _, n := range r.nodes {
 		must(tb, r.SetNode(tb.Context(), n.Node))
@@ -115,16 +116,17 @@ func (r *rig) tryOpen() error {
 	}
 	r.Store, err = Open(r.tb.Context(), r.config())
 	if err != nil {
+		r.Store = nil
 		must(r.tb, r.fleet.Close())
-		return err
 	}
-	return nil
+	return err
 }
 
 func (r *rig) close() {
 	r.tb.Helper()
 	must(r.tb, r.Close(r.tb.Context()))
 	must(r.tb, r.fleet.Close())
+	r.Store = nil
 }
 
 func (r *rig) reopen() {
@@ -138,8 +140,7 @@ func (r *rig) reopen() {
 func (r *rig) crash(percent int, seed uint64) {
 	r.tb.Helper()
 	after := r.disk.Crash(percent, seed)
-	_ = r.Close(r.tb.Context()) // of the machine that is gone
-	_ = r.fleet.Close()
+	r.shut() // the machine that is gone
 	r.disk, r.fs = after, after
 }
 

@@ -60,6 +60,9 @@ func (s *Store) pick(now time.Time) (*staged, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := time.Hour
+	if s.err() != nil {
+		return nil, wait // what is in the stage may not be what the records say
+	}
 	var ready []*staged
 	for _, p := range s.packs {
 		if p.busy || p.phase != closed && p.phase != sealed || !s.allowed(p) {
@@ -128,10 +131,13 @@ func (s *Store) process(ctx context.Context, p *staged) {
 }
 
 func (s *Store) advance(ctx context.Context, p *staged) error {
-	if p.drop {
+	s.mu.Lock()
+	drop, phase := p.drop, p.phase
+	s.mu.Unlock()
+	if drop {
 		return s.discard(p)
 	}
-	if p.phase == closed {
+	if phase == closed {
 		files, err := s.seal(p)
 		if err != nil {
 			return fmt.Errorf("store: seal %v: %w", p.id(), err)
@@ -213,8 +219,20 @@ func column() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
+// recheck is how long it counts that a shard was read back. Shards that waited
+// longer for their siblings, or for a restart, are looked for again wherever
+// they were meant to stand.
+const recheck = time.Hour
+
 // scatter spreads files and records where they stand.
 func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) error {
+	now := time.Now()
+	if now.Sub(p.checked) >= recheck {
+		at := s.c.Nodes.Verify(ctx, files.Params, p.file.Intents())
+		s.mu.Lock()
+		p.at, p.checked = at, now
+		s.mu.Unlock()
+	}
 	at, err := s.c.Nodes.Scatter(ctx, files, p.at, p.file.AddIntent)
 	s.mu.Lock()
 	p.at = at
@@ -222,13 +240,16 @@ func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) erro
 	if err != nil {
 		return err
 	}
-	if err := s.idx.SetPack(s.row(p, index.Spread)); err != nil {
-		s.fail(err)
+	if err := s.list(p); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	p.phase, p.since = spread, time.Now()
+	dropped := p.drop
 	s.mu.Unlock()
+	if dropped { // its write failed meanwhile
+		s.retire(p.id())
+	}
 	s.m.spread.Inc()
 	s.c.Log.Info("pack spread", "pack", p.id(), "kind", p.file.Kind, "coding", files.Coding, "bytes", p.length)
 	return nil
@@ -237,19 +258,17 @@ func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) erro
 // row is p's row in the index.
 func (s *Store) row(p *staged, state index.PackState) index.PackRow {
 	seal := p.file.Sealed()
-	r := index.PackRow{Params: seal.Trailer.Params, Kind: p.file.Kind, Bytes: seal.Length, Number: p.file.Number,
-		SealHash: seal.Trailer.SealHash(), State: state, At: slices.Clone(p.at)}
-	if n := len(p.records); n > 0 {
-		r.First, r.Last = p.records[0].Stamp, p.records[n-1].Stamp
-	}
-	return r
+	return index.PackRow{Params: seal.Trailer.Params, Kind: p.file.Kind, Bytes: seal.Length, Number: p.file.Number,
+		SealHash: seal.Trailer.SealHash(), First: p.first, Last: p.last, State: state, At: slices.Clone(p.at)}
 }
 
 // discard ends an abandoned data pack. Where nodes may hold shards of it a row
 // says so, for collection.
 func (s *Store) discard(p *staged) error {
 	if at := p.file.Intents(); len(at) > 0 {
+		s.mu.Lock()
 		p.at = at
+		s.mu.Unlock()
 		if err := s.idx.SetPack(s.row(p, index.Retiring)); err != nil {
 			s.fail(err)
 			return err
@@ -261,6 +280,9 @@ func (s *Store) discard(p *staged) error {
 	}
 	s.mu.Lock()
 	s.forget(p)
+	if p.listed {
+		s.nSpread--
+	}
 	s.mu.Unlock()
 	s.unlink(p)
 	return nil

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/index"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -37,16 +36,9 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	t := s.idx.Totals()
 	out := Status{Objects: int64(t.Objects), Bytes: int64(t.Bytes), StageLimit: s.c.StageLimit, Coding: s.Coding(),
 		Groups: s.m.nGroups.Load(), Writes: s.m.nWrites.Load(), Life: s.com.life.number}
-	for row, err := range s.idx.Packs(cairn.PackID{}) {
-		if err != nil {
-			return out, fmt.Errorf("store: %w", err)
-		}
-		if row.State == index.Spread {
-			out.Packs++
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out.Packs = s.nSpread
 	out.Staged, out.StagedBytes, out.Damage = len(s.packs), s.used, slices.Clone(s.damage)
 	for _, p := range s.packs {
 		if p.phase == spread || p.drop {
@@ -99,8 +91,10 @@ func (s *Store) place(id cairn.PackID) (Place, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		out := Place{Pack: id, Kind: p.file.Kind.String(), State: "staged", At: slices.Clone(p.at)}
-		if seal := p.file.Sealed(); seal != nil && p.phase >= sealed {
-			out.Coding, out.State = seal.Trailer.Coding.String(), "sealed"
+		if p.phase >= sealed { // before that its seal may be under way
+			if seal := p.file.Sealed(); seal != nil {
+				out.Coding, out.State = seal.Trailer.Coding.String(), "sealed"
+			}
 		}
 		if p.phase == spread {
 			out.State = "spread"

@@ -9,8 +9,8 @@ import (
 )
 
 func TestObjectsOfEverySizeReadBack(t *testing.T) {
-	r := newRig(t, 7, func(c *Config) { c.Coding = "4+3" })
-	sizes := []int{0, 1, 100, 65535, 65536, 65537, 200000, 1 << 20, 1<<20 + 1, 5 << 20, 255 << 16, 255<<16 + 1, 20 << 20, 40<<20 + 12345}
+	r := newRig(t, 7, func(c *Config) { c.Coding, c.PackSize = "4+3", 1<<20 })
+	sizes := []int{0, 1, 100, 65535, 65536, 65537, 200000, 1 << 18, 1<<18 + 1, 15 << 16, 15<<16 + 1, 2 << 20, 5<<20 + 12345}
 	check := func() {
 		t.Helper()
 		for i, n := range sizes {
@@ -46,18 +46,24 @@ func TestObjectsOfEverySizeReadBack(t *testing.T) {
 // releaseAll releases whatever is spread, as time would.
 func (r *rig) releaseAll() {
 	r.tb.Helper()
-	r.c.Settle = 0
-	r.mu.Lock()
-	for _, p := range r.packs {
-		p.since = p.since.Add(-releaseWait * 2)
-	}
-	r.mu.Unlock()
-	r.releaseDue(time.Now())
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, p := range r.packs {
-		if p.phase == spread {
-			r.tb.Fatalf("pack %v is spread and still staged", id)
+	for {
+		r.mu.Lock()
+		left, eased := 0, r.eased
+		for _, p := range r.packs {
+			if p.phase == spread {
+				left++
+				p.since = p.since.Add(-r.c.Settle - 2*releaseWait)
+			}
+		}
+		r.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		r.releaseDue(time.Now())
+		select {
+		case <-eased:
+		case <-r.tb.Context().Done():
+			r.tb.Fatalf("%d packs are spread and still staged", left)
 		}
 	}
 }

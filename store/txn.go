@@ -27,20 +27,16 @@ type objectID struct {
 	key    string
 }
 
-// preamble adds what the first group of a life or after a failed sync begins
-// with.
+// preamble adds what the first group of a life begins with.
 func (t *txn) preamble() {
 	t.next, t.last = t.c.life.next, t.c.life.last
 	if !t.c.life.written {
 		t.add(pack.Life{Tag: t.c.life.tag, Last: t.c.life.last}, nil)
 	}
-	for _, of := range t.c.voids {
-		t.add(pack.Void{Of: of}, nil)
-	}
 }
 
 // preambleRoom is what preamble may add, in bytes of records.
-func (c *committer) preambleRoom() int { return 128 + 64*len(c.voids) }
+const preambleRoom = 128
 
 // peek is the stamp that the next record gets.
 func (t *txn) peek() cairn.Stamp { return cairn.Stamp{Life: t.c.life.number, LSN: t.next} }

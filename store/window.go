@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/cairn-storage/cairn"
@@ -91,6 +92,8 @@ func (s *Store) fetch(ctx context.Context, w window) ([]byte, error) {
 }
 
 // readPack fills b with pack bytes from off, from the stage or from nodes.
+// Where the nodes do not have what the index said it looks again: the pack may
+// have moved meanwhile.
 func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []byte) (*crypt.PackKey, error) {
 	for again := false; ; again = true {
 		if p := s.acquire(id); p != nil {
@@ -99,7 +102,14 @@ func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []b
 		}
 		row, err := s.idx.Pack(id)
 		if err == nil && row.State != index.Staged {
-			return s.readSpread(ctx, row, off, b)
+			key, err := s.readSpread(ctx, row, off, b)
+			if err == nil || again || ctx.Err() != nil {
+				return key, err
+			}
+			if now, gone := s.idx.Pack(id); gone != nil || slices.Equal(now.At, row.At) {
+				return nil, err
+			}
+			continue
 		}
 		if again {
 			if errors.Is(err, cairn.ErrNotExist) || err == nil {
