@@ -111,43 +111,70 @@ func (c *committer) run() {
 
 // gather waits for writes until a sync is due: the last one is done (this
 // goroutine did it) and all writes in flight wait, or GroupCount wait, or the
-// oldest has waited GroupWait. Where a sync takes longer than that, as on a
-// shingled disk, company is worth a wait as long: up to the time of the
-// last sync, at most longestWait, or until all in flight and all who were just
-// answered have come.
+// oldest has waited GroupWait.
+//
+// Company that is likely is then worth a little more: those who were just
+// answered tend to come back at once. They get briefWait, or on a disk that
+// takes longer for a sync than that, as a shingled one, the time of the last
+// sync, at most longestWait.
 func (c *committer) gather() ([]*op, bool) {
-	batch := c.left
+	batch := c.drain(c.left)
 	c.left = nil
-	var age <-chan time.Time
+	company := len(batch) + c.lastOps
 	if len(batch) == 0 {
-		if c.open != nil && !c.began.IsZero() {
-			t := time.NewTimer(time.Until(c.began.Add(c.s.c.FlushAge)))
-			defer t.Stop()
-			age = t.C
+		o, more := c.first()
+		if o == nil {
+			return nil, more
 		}
-		select {
-		case o := <-c.in:
-			batch = append(batch, o)
-		case answer := <-c.roll:
-			c.closeStage()
-			close(answer)
-			return nil, true
-		case <-age:
-			return nil, true
-		case <-c.quit:
-			return nil, false
-		}
+		batch = c.drain(append(batch, o))
 	}
-	slow := c.sync > c.s.c.GroupWait/2
-	most := c.s.c.GroupWait - time.Since(batch[0].queued)
-	if slow {
-		most = max(most, min(c.sync, longestWait))
+	batch = c.wait(batch, c.s.c.GroupWait-time.Since(batch[0].queued), func() int { return min(int(c.inflight.Load()), c.s.c.GroupCount) })
+	extra := briefWait
+	if c.sync > c.s.c.GroupWait/2 {
+		extra = min(c.sync, longestWait)
+		company = max(company, int(c.inflight.Load()))
+	} else {
+		company = min(company, c.s.c.GroupCount)
+	}
+	return c.drain(c.wait(batch, extra, func() int { return company })), true
+}
+
+// What a write waits for company beyond the rule.
+const (
+	briefWait   = time.Millisecond
+	longestWait = 50 * time.Millisecond
+)
+
+// first waits for a write, for the open stage to come of age, or for the end.
+func (c *committer) first() (o *op, more bool) {
+	var age <-chan time.Time
+	if c.open != nil && !c.began.IsZero() {
+		t := time.NewTimer(time.Until(c.began.Add(c.s.c.FlushAge)))
+		defer t.Stop()
+		age = t.C
+	}
+	select {
+	case o := <-c.in:
+		return o, true
+	case answer := <-c.roll:
+		c.closeStage()
+		close(answer)
+		return nil, true
+	case <-age:
+		return nil, true
+	case <-c.quit:
+		return nil, false
+	}
+}
+
+// wait takes writes until there are enough, or for most.
+func (c *committer) wait(batch []*op, most time.Duration, enough func() int) []*op {
+	if len(batch) >= enough() {
+		return batch
 	}
 	t := time.NewTimer(most)
 	defer t.Stop()
-	batch = c.drain(batch)
-	company := len(batch) + c.lastOps // whoever was just answered is likely to come back
-	for c.expects(len(batch), company, slow) {
+	for len(batch) < enough() {
 		select {
 		case o := <-c.in:
 			batch = append(batch, o)
@@ -157,15 +184,7 @@ func (c *committer) gather() ([]*op, bool) {
 		}
 		break
 	}
-	return c.drain(batch), true
-}
-
-// expects says whether n waiting writes should wait for more.
-func (c *committer) expects(n, company int, slow bool) bool {
-	if slow {
-		return n < max(int(c.inflight.Load()), company)
-	}
-	return n < int(c.inflight.Load()) && n < c.s.c.GroupCount
+	return batch
 }
 
 // drain adds the writes that wait to be taken.
@@ -209,6 +228,3 @@ func (c *committer) stop(ctx context.Context) error {
 		return nil
 	}
 }
-
-// longestWait bounds what a write waits for company on a slow disk.
-const longestWait = 50 * time.Millisecond

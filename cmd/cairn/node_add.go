@@ -19,7 +19,7 @@ func nodeAddVerb() verb {
 	return verb{
 		name: "node add", args: "REMOTE", short: "lend the store space: SFTP, a local disk, an rclone remote",
 		usage: `
-REMOTE is sftp://user@host:port/path, local:/path or rclone's name:path. The directory is
+REMOTE is sftp://user@host:port/path or local:/path. The directory is
 made, measured and held to the contract that every node keeps, then marked and recorded.
 
   --name NAME            a-z, 0-9 and hyphens (from the address)
