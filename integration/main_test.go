@@ -81,6 +81,7 @@ func seed(t *testing.T) uint64 {
 // demo starts a demo that ends with the test.
 func demo(t *testing.T, ctx context.Context, args ...string) *Demo {
 	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir()) // one that is killed leaves its directory there
 	d, err := StartDemo(ctx, program(t), args...)
 	if err != nil {
 		t.Fatal(err)
