@@ -56,7 +56,7 @@ type vector struct {
 	Parity []string
 }
 
-func TestParityIsAsTheVectorsHaveIt(t *testing.T) {
+func TestHazardC2ParityIsAsTheVectorsHaveIt(t *testing.T) {
 	for _, name := range codings() {
 		t.Run(name, func(t *testing.T) {
 			b, err := os.ReadFile(filepath.Join("../testdata/vectors/erasure", name+".json"))

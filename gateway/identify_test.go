@@ -157,7 +157,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func TestThePublicMayReadObjectsOfPublicBucketsOnly(t *testing.T) {
+func TestHazardC14ThePublicMayReadObjectsOfPublicBucketsOnly(t *testing.T) {
 	r := newRig(t)
 	r.put("public", "k", content)
 	r.put("private", "k", content)

@@ -164,7 +164,7 @@ func TestLaterSequencesSortLater(t *testing.T) {
 
 // B13: whatever sequences there are, no directory passes MaxEntries, with
 // MaxPerNode files of every pack on the node.
-func TestNoDirectoryPasses256Entries(t *testing.T) {
+func TestHazardB13NoDirectoryPasses256Entries(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	starts := []uint64{0, 1 << 14, 1 << 22, 1 << 30, cairn.MaxSequence - 1<<15 + 1}
 	for range 20 {
