@@ -64,6 +64,9 @@ func (c *committer) submit(ctx context.Context, o *op) error {
 	if err := c.s.err(); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("store: %w: %w", err, cairn.ErrUnavailable)
+	}
 	o.done = make(chan struct{})
 	o.queued = time.Now()
 	select {
@@ -206,7 +209,7 @@ func (c *committer) closeNow(ctx context.Context) error {
 	select {
 	case c.roll <- answer:
 	case <-c.stopped:
-		return nil
+		return c.s.closing()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -214,7 +217,7 @@ func (c *committer) closeNow(ctx context.Context) error {
 	case <-answer:
 		return nil
 	case <-c.stopped:
-		return nil
+		return c.s.closing()
 	}
 }
 

@@ -49,7 +49,7 @@ func overtaken(t *testing.T, r *rig, change func()) {
 // settled releases stages as soon as their packs are spread: within soon.
 func settled(c *Config) { c.Coding, c.Settle = "1+1", releaseTick }
 
-const soon = 5 * releaseTick
+const soon = 10 * releaseTick
 
 // The stage of an older version is replayed after the newer one's was released.
 func TestHazardA2H1(t *testing.T) {

@@ -50,15 +50,20 @@ func TestHazardA4(t *testing.T) {
 // A version overwritten by one that stands nowhere yet is still what the nodes
 // tell of: no record leaves before the bytes that it names, a copy's included.
 // So when the gateway is lost the old version is found.
-func TestHazardA5H1(t *testing.T) { hazardA5(t, false) }
+func TestHazardA5H1(t *testing.T) { hazardA5(t, false, false) }
 
-func TestHazardA5H2(t *testing.T) { hazardA5(t, true) }
+func TestHazardA5H2(t *testing.T) {
+	hazardA5(t, true, false)
+	hazardA5(t, false, true)
+	hazardA5(t, true, true)
+}
 
-func hazardA5(t *testing.T, byCopy bool) {
+func hazardA5(t *testing.T, byCopy, restart bool) {
 	simulated(t, 4, coded("2+1"), func(t *testing.T, r *rig) {
 		must(t, r.put("x", content(1, 5000)))
 		must(t, r.Flush(t.Context()))
 		r.fates(backendtest.On(backendtest.Fails, backends.OpPut))
+		must(t, r.put("opens the log", nil)) // before the packs that it will name
 		must(t, r.put("big", content(2, 500<<10)))
 		if byCopy {
 			must(t, r.closeNow(t))
@@ -69,6 +74,10 @@ func hazardA5(t *testing.T, byCopy bool) {
 		}
 		want := r.packsOf("x")
 		stuck := want[1]
+		if restart {
+			r.crash(0, 1)
+			r.open()
+		}
 		r.fates(without(stuck)) // one of the packs of x v2 waits for a slow node
 		if err := r.Flush(t.Context()); !errors.Is(err, cairn.ErrUnavailable) {
 			t.Fatalf("flush: %v", err)

@@ -322,3 +322,15 @@ func (n *notes) all() []string {
 }
 
 func indexDir() string { return filepath.Join("/s", "index") }
+
+// hanging are nodes that take a scatter and never end it.
+type hanging struct {
+	Nodes
+	begun chan struct{}
+}
+
+func (h *hanging) Scatter(ctx context.Context, _ *pack.Sealed, have []cairn.Location, _ func([]cairn.Location) error) ([]cairn.Location, error) {
+	h.begun <- struct{}{}
+	<-ctx.Done()
+	return have, cairn.ErrUnavailable
+}

@@ -3,7 +3,6 @@ package store
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -132,8 +131,12 @@ func (b *body) fillPack(ctx context.Context, br *bufio.Reader, buf []byte) error
 // error of a body whose last check fails comes here, before its last frame is
 // sealed.
 func readUp(br *bufio.Reader, p []byte) (n int, end bool, err error) {
-	n, err = io.ReadFull(br, p)
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+	for n < len(p) && err == nil { // not io.ReadFull: a body cut short says io.ErrUnexpectedEOF, too
+		var m int
+		m, err = br.Read(p[n:])
+		n += m
+	}
+	if err == io.EOF {
 		return n, true, nil
 	}
 	if err != nil {

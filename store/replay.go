@@ -61,22 +61,28 @@ func (s *Store) replay(files []*stage.File) (cairn.Stamp, error) {
 	last := s.idx.Applied()
 	named := make(map[cairn.PackID]extentOf)
 	void := make(map[cairn.Stamp]bool)
-	var data []*staged
-	for i, f := range files {
+	var logs, data []*staged
+	for i, f := range files { // all, before any record is looked at: it may name a later one
 		p, err := s.known(f)
-		if err == nil && p != nil && p.phase != spread && f.Kind == pack.Log {
-			err = s.replayLog(p, named, void)
-			last = maxStamp(last, p.last)
-		}
 		if err != nil {
 			for _, f := range files[i:] {
 				_ = f.Close() // those before are in the books
 			}
 			return last, err
 		}
-		if p != nil && p.phase != spread && f.Kind == pack.Data {
+		switch {
+		case p == nil || p.phase == spread:
+		case f.Kind == pack.Log:
+			logs = append(logs, p)
+		default:
 			data = append(data, p)
 		}
+	}
+	for _, p := range logs {
+		if err := s.replayLog(p, named, void); err != nil {
+			return last, err
+		}
+		last = maxStamp(last, p.last)
 	}
 	for id, n := range named {
 		if void[n.by] {
@@ -120,7 +126,7 @@ func (s *Store) known(f *stage.File) (*staged, error) {
 		p.phase, p.length = sealed, f.Sealed().Length
 	}
 	if listed {
-		p.phase, p.listed, p.at, p.first, p.last = spread, true, row.At, row.First, row.Last
+		p.phase, p.listed, p.at, p.counted, p.first, p.last = spread, true, row.At, slices.Clone(row.At), row.First, row.Last
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -314,7 +320,7 @@ func (s *Store) linkChain() error {
 		s.seqTop = max(s.seqTop, row.Params.ID.Seq())
 		if row.State == index.Spread {
 			s.nSpread++
-			s.account(row)
+			s.account(row, nil)
 		}
 		if row.Kind == pack.Log && row.State != index.Staged && row.Number > s.chain.done {
 			s.chain.done, s.chain.seal = row.Number, row.SealHash

@@ -38,13 +38,14 @@ type staged struct {
 	last    cairn.Stamp   // newest record; the index covers the stage from there on
 	size    int64         // bytes of the file, as counted in Store.used
 	at      []cairn.Location
-	checked time.Time // when all of at was last read back
-	listed  bool      // counted in Store.nSpread
-	refs    int       // readers and writers that keep the file open
-	gone    bool      // close at the last reader
-	drop    bool      // aborted: nothing refers to it
-	since   time.Time // of the phase
-	busy    bool      // the spreader or the releaser works on it
+	checked time.Time        // when all of at was last read back
+	listed  bool             // counted in Store.nSpread
+	counted []cairn.Location // whose files are counted in Store.onNodes
+	refs    int              // readers and writers that keep the file open
+	gone    bool             // close at the last reader
+	drop    bool             // aborted: nothing refers to it
+	since   time.Time        // of the phase
+	busy    bool             // the spreader or the releaser works on it
 	tries   int
 	retry   time.Time
 	why     error                 // last failure to spread
@@ -246,11 +247,12 @@ func (s *Store) list(p *staged) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !p.listed && state == index.Spread {
+	if state == index.Spread && !p.listed {
 		p.listed = true
 		s.nSpread++
-		s.account(row)
 	}
+	s.account(row, p.counted)
+	p.counted = append(p.counted, row.At...)
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
 )
@@ -19,12 +21,15 @@ func (s *Store) Used(id cairn.NodeID) int64 {
 	return s.onNodes[id]
 }
 
-// account adds the files of a row to what stands on nodes; s.mu is held.
-func (s *Store) account(row index.PackRow) {
+// account adds the files of a row, but those counted before, to what stands on
+// nodes; s.mu is held.
+func (s *Store) account(row index.PackRow, counted []cairn.Location) {
 	if s.onNodes == nil {
 		s.onNodes = make(map[cairn.NodeID]int64)
 	}
 	for _, l := range row.At {
-		s.onNodes[l.Node] += row.Params.FileSize()
+		if !slices.Contains(counted, l) {
+			s.onNodes[l.Node] += row.Params.FileSize()
+		}
 	}
 }

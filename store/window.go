@@ -29,6 +29,7 @@ type window struct {
 	length uint64 // bytes of plaintext of all frames
 	skip   int    // of them not wanted at the front
 	take   int    // wanted after that
+	more   bool   // other windows of the same range follow
 }
 
 // windows returns the windows of bytes [off, off+n) of an object, in order.
@@ -63,6 +64,7 @@ func windows(parts []pack.Part, off, n int64) func() (window, bool) {
 			w.length = min(w.length, (uint64(w.skip+w.take)+pack.FrameSize-1)/pack.FrameSize*pack.FrameSize)
 			at += uint64(w.take)
 			size = laterWindow
+			w.more = at < end
 			return w, true
 		}
 		return window{}, false
@@ -72,7 +74,7 @@ func windows(parts []pack.Part, off, n int64) func() (window, bool) {
 // fetch returns the wanted plaintext of w, every frame of it authenticated.
 func (s *Store) fetch(ctx context.Context, w window) ([]byte, error) {
 	sealed := make([]byte, pack.SealedLength(int64(w.length)))
-	key, err := s.readPack(ctx, w.id, w.off, sealed)
+	key, err := s.readPack(ctx, w.id, w.off, sealed, !w.more)
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +93,12 @@ func (s *Store) fetch(ctx context.Context, w window) ([]byte, error) {
 	return plain[w.skip : w.skip+w.take], nil
 }
 
-// readPack fills b with pack bytes from off, from the stage or from nodes.
+// readPack fills b with pack bytes from off, from the stage or from nodes; with
+// ahead it may fetch what follows, too. Within a range the reader itself is
+// ahead, and what it will ask for must not crowd the cache twice.
 // Where the nodes do not have what the index said it looks again: the pack may
 // have moved meanwhile.
-func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []byte) (*crypt.PackKey, error) {
+func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []byte, ahead bool) (*crypt.PackKey, error) {
 	for again := false; ; again = true {
 		if p := s.acquire(id); p != nil {
 			defer s.release(p)
@@ -102,7 +106,7 @@ func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []b
 		}
 		row, err := s.idx.Pack(id)
 		if err == nil && row.State != index.Staged {
-			key, err := s.readSpread(ctx, row, off, b)
+			key, err := s.readSpread(ctx, row, off, b, ahead)
 			if err == nil || again || ctx.Err() != nil {
 				return key, err
 			}
@@ -120,7 +124,7 @@ func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []b
 	}
 }
 
-func (s *Store) readSpread(ctx context.Context, row index.PackRow, off uint32, b []byte) (*crypt.PackKey, error) {
+func (s *Store) readSpread(ctx context.Context, row index.PackRow, off uint32, b []byte, ahead bool) (*crypt.PackKey, error) {
 	epoch, ok := s.c.Epochs[row.Params.Epoch]
 	if !ok {
 		return nil, fmt.Errorf("store: no key for epoch %d of pack %v: %w", row.Params.Epoch, row.Params.ID, cairn.ErrDenied)
@@ -128,9 +132,11 @@ func (s *Store) readSpread(ctx context.Context, row index.PackRow, off uint32, b
 	if uint64(off)+uint64(len(b)) > uint64(row.Bytes) {
 		return nil, fmt.Errorf("store: %d bytes at %d are not in pack %v of %d: %w", len(b), off, row.Params.ID, row.Bytes, cairn.ErrCorrupt)
 	}
-	ahead := s.ahead.next(row.Params.ID, off, uint32(len(b)))
-	ahead = min(ahead, int(row.Bytes-off)-len(b))
-	if err := s.c.Nodes.Read(ctx, row.Params, row.At, uint64(off), b, ahead); err != nil {
+	n := 0
+	if ahead {
+		n = min(s.ahead.next(row.Params.ID, off, uint32(len(b))), int(row.Bytes-off)-len(b))
+	}
+	if err := s.c.Nodes.Read(ctx, row.Params, row.At, uint64(off), b, n); err != nil {
 		return nil, fmt.Errorf("store: pack %v: %w", row.Params.ID, err)
 	}
 	return epoch.Pack(row.Params.ID, row.Params.Prefix), nil
