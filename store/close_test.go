@@ -15,7 +15,7 @@ import (
 // acknowledged are there afterwards, the others are whole or absent, no stage is
 // left without an owner and no goroutine runs on (the bubble would not end).
 func TestCloseDuringWrites(t *testing.T) {
-	for round := range 6 {
+	for round := range 4 {
 		simulated(t, 3, settled, func(t *testing.T, r *rig) {
 			var wg sync.WaitGroup
 			var mu sync.Mutex

@@ -107,7 +107,7 @@ func (c *crasher) script() {
 // is left. Everything acknowledged is there exactly, the write in progress is
 // whole or absent, and the store takes writes again.
 func TestPowerLossAtEveryDurableStep(t *testing.T) {
-	every := uint64(10)
+	every := uint64(16)
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
@@ -121,7 +121,7 @@ func TestPowerLossAtEveryDurableStep(t *testing.T) {
 	c.do("after", content(64, 100))
 	r.close()
 	t.Logf("%d durable steps, %d crashes", c.steps, len(c.got))
-	if len(c.got) < 20 {
+	if len(c.got) < 15 {
 		t.Fatalf("only %d crash points were seen", len(c.got))
 	}
 	for _, m := range c.got {

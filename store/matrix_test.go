@@ -140,7 +140,7 @@ func (f *fault) after(s durable.Step, err error) error {
 // is there whole or not at all, and never again once a later write of its key
 // was acknowledged; the store goes on by itself.
 func TestOneDurableStepFails(t *testing.T) {
-	every := 32
+	every := 48
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}

@@ -248,7 +248,7 @@ func TestWhateverHappens(t *testing.T) {
 						t.Logf("the history, to be played again with CAIRN_SEED=%d:\n%s", seed, strings.Join(w.ops, "\n"))
 					}
 				})
-				w.play(25)
+				w.play(18)
 			})
 		})
 	}

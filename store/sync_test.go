@@ -15,7 +15,7 @@ import (
 // intents and the index included, for objects as a Nix cache has them. Writers
 // that come together share one, on a fast disk and more so on a slow one.
 func TestFsyncsPerObject(t *testing.T) {
-	objects := int64(500)
+	objects := int64(300)
 	if os.Getenv("CAIRN_LONG") != "" {
 		objects = 2000
 	}
