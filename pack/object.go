@@ -63,11 +63,7 @@ func (p Put) encode(w *wire.Writer) {
 	w.String(p.ETag)
 	w.Map(p.Header)
 	w.Map(p.Meta)
-	w.Uvarint(uint64(len(p.Checksum)))
-	for _, c := range p.Checksum {
-		w.String(c.Algorithm)
-		w.String(c.Value)
-	}
+	writeChecksums(w, p.Checksum)
 	writeWhere(w, p.Parts, p.List)
 }
 
@@ -75,9 +71,7 @@ func readPut(r *wire.Reader) Put {
 	p := Put{Bucket: r.U64(), Key: readKey(r), Size: r.Uvarint(1 << 62), Modified: r.U64(), ETag: r.String(maxName)}
 	p.Header = r.Map(maxHeaders, maxText)
 	p.Meta = r.Map(maxHeaders, maxText)
-	for range r.Uvarint(maxSums) {
-		p.Checksum = append(p.Checksum, cairn.Checksum{Algorithm: r.String(maxName), Value: r.String(maxName)})
-	}
+	p.Checksum = readChecksums(r)
 	p.Parts, p.List = readWhere(r)
 	if r.Err() == nil && p.List == nil && sum(p.Parts) != p.Size {
 		r.Fail("object size differs from its parts")

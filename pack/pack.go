@@ -1,7 +1,7 @@
 // Package pack is the formats of version 1.
 //
-// Reading order: size.go, record.go with the bodies of object.go and state.go,
-// frame.go, group.go (what a stage holds), contents.go, trailer.go and tail.go
+// Reading order: size.go, record.go with the bodies of object.go, upload.go and
+// state.go, frame.go, group.go (what a stage holds), contents.go, trailer.go and tail.go
 // (the end of a shard), seal.go (n shards from one pack). doc/format.md is the
 // normative text, with byte tables.
 //

@@ -164,6 +164,16 @@ func allRecords() []Record {
 		Unknown{Of: 200, Critical: true, Bytes: []byte("later")},
 		Unknown{Of: 201, Critical: false, Bytes: []byte("hint")},
 		Unknown{Of: 255},
+		Upload{ID: id(10), Bucket: 5, Key: "nar/ä.nar", Created: 1_760_000_000_123, Header: map[string]string{"Content-Type": "text/plain"},
+			Meta: map[string]string{"a": ""}, Algorithm: "CRC64NVME", FullObject: true},
+		Upload{ID: id(11), Bucket: 5, Key: "a"},
+		UploadPart{Upload: id(10), Number: MaxPartNumber, Size: part.Size, Modified: 1_760_000_000_124, ETag: "d41d8cd98f00b204e9800998ecf8427e",
+			Checksum: []cairn.Checksum{{Algorithm: "CRC64NVME", Value: "AAAAAAAAAAA="}}, Parts: []Part{part}},
+		UploadPart{Upload: id(11), Number: 1, Parts: []Part{{ID: id(6)}}},
+		UploadPart{Upload: id(10), Number: 2, Size: 5 << 30, List: &part},
+		UploadDone{Upload: id(10), Put: Put{Bucket: 5, Key: "nar/ä.nar", Size: part.Size, ETag: "e-1", Parts: []Part{part}}},
+		UploadDone{Upload: id(12), Put: Put{Bucket: 5, Key: "large", Size: 5 << 40, ETag: "e-10000", List: &part}},
+		UploadGone{Upload: id(11)},
 	}
 	var all []Record
 	for i, b := range bodies {

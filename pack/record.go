@@ -27,6 +27,10 @@ const (
 	KindSetting    RecordKind = 11
 	KindRetired    RecordKind = 12
 	KindVoid       RecordKind = 13
+	KindUpload     RecordKind = 14
+	KindUploadPart RecordKind = 15
+	KindUploadDone RecordKind = 16
+	KindUploadGone RecordKind = 17
 )
 
 const flagCritical = 1
@@ -147,4 +151,8 @@ var decoders = map[RecordKind]func(*wire.Reader) Body{
 	KindSetting:    func(r *wire.Reader) Body { return Setting{Name: r.String(maxName), Value: r.String(maxText)} },
 	KindRetired:    func(r *wire.Reader) Body { return readRetired(r) },
 	KindVoid:       func(r *wire.Reader) Body { return readVoid(r) },
+	KindUpload:     func(r *wire.Reader) Body { return readUpload(r) },
+	KindUploadPart: func(r *wire.Reader) Body { return readUploadPart(r) },
+	KindUploadDone: func(r *wire.Reader) Body { return readUploadDone(r) },
+	KindUploadGone: func(r *wire.Reader) Body { return readUploadGone(r) },
 }

@@ -88,8 +88,29 @@ func TestARecordThatContradictsItselfIsRefused(t *testing.T) {
 			write(w)
 		}
 	}
-	if _, err := ParseRecord(raw(KindPut, 1, put(5, 1, func(w *wire.Writer) { part(w, 5, 5) }))); err != nil {
-		t.Fatalf("the sound one: %v", err)
+	uploaded := func(id byte, number, size uint64, parts int, write func(*wire.Writer)) func(*wire.Writer) {
+		return func(w *wire.Writer) {
+			w.Raw([]byte{id, 15: 0})
+			w.Uvarint(number)
+			w.Uvarint(size)
+			w.U64(0)
+			w.String("")
+			w.Uvarint(0)
+			w.Bool(false)
+			w.Uvarint(uint64(parts))
+			write(w)
+		}
+	}
+	five := func(w *wire.Writer) { part(w, 5, 5) }
+	for name, b := range map[string][]byte{
+		"put":           raw(KindPut, 1, put(5, 1, five)),
+		"uploaded part": raw(KindUploadPart, 1, uploaded(1, 10_000, 5, 1, five)),
+		"end":           raw(KindUploadDone, 1, func(w *wire.Writer) { w.Raw([]byte{1, 15: 0}); put(5, 1, five)(w) }),
+		"abort":         raw(KindUploadGone, 1, func(w *wire.Writer) { w.Raw([]byte{1, 15: 0}) }),
+	} {
+		if _, err := ParseRecord(b); err != nil {
+			t.Fatalf("the sound %s: %v", name, err)
+		}
 	}
 	for name, b := range map[string][]byte{
 		"a known kind without the critical flag": raw(KindRetired, 0, func(w *wire.Writer) { w.Raw(make([]byte, 16)) }),
@@ -105,7 +126,25 @@ func TestARecordThatContradictsItselfIsRefused(t *testing.T) {
 		"10,001 parts":                           raw(KindPut, 1, put(0, maxParts+1, func(*wire.Writer) {})),
 		"parts that are not there":               raw(KindPut, 1, put(0, maxParts, func(*wire.Writer) {})),
 		"1,001 grants":                           raw(KindAccess, 1, func(w *wire.Writer) { w.String("a"); w.String(""); w.Bytes(nil); w.U64(0); w.Uvarint(1001) }),
-		"a flag of 2":                            raw(KindBucket, 1, func(w *wire.Writer) { w.U64(1); w.String("b"); w.U64(0); w.U8(2); w.Map(nil) }),
+		"a part number of 0":                     raw(KindUploadPart, 1, uploaded(1, 0, 5, 1, five)),
+		"a part number of 10,001":                raw(KindUploadPart, 1, uploaded(1, 10_001, 5, 1, five)),
+		"an uploaded part of an upload zero":     raw(KindUploadPart, 1, uploaded(0, 1, 5, 1, five)),
+		"an uploaded part without content":       raw(KindUploadPart, 1, uploaded(1, 1, 0, 0, func(*wire.Writer) {})),
+		"an uploaded part of two contents":       raw(KindUploadPart, 1, uploaded(1, 1, 10, 2, func(w *wire.Writer) { five(w); five(w) })),
+		"an uploaded part of another size":       raw(KindUploadPart, 1, uploaded(1, 1, 6, 1, five)),
+		"an upload id of zero":                   raw(KindUploadGone, 1, func(w *wire.Writer) { w.Raw(make([]byte, 16)) }),
+		"an upload that became nothing":          raw(KindUploadDone, 1, func(w *wire.Writer) { w.Raw([]byte{1, 15: 0}) }),
+		"an upload of no key": raw(KindUpload, 1, func(w *wire.Writer) {
+			w.Raw([]byte{1, 15: 0})
+			w.U64(1)
+			w.String("")
+			w.U64(0)
+			w.Map(nil)
+			w.Map(nil)
+			w.String("")
+			w.Bool(false)
+		}),
+		"a flag of 2": raw(KindBucket, 1, func(w *wire.Writer) { w.U64(1); w.String("b"); w.U64(0); w.U8(2); w.Map(nil) }),
 	} {
 		if r, err := ParseRecord(b); !errors.Is(err, cairn.ErrCorrupt) {
 			t.Errorf("%s: %+v, %v", name, r, err)
@@ -122,15 +161,22 @@ func TestCheckRefusesWhatCouldNotBeReplayed(t *testing.T) {
 	}
 	part := Part{Size: 10, Extents: []Extent{{Length: 10}}}
 	for name, b := range map[string]Body{
-		"a header too long":    Put{Bucket: 1, Key: "k", Header: map[string]string{"Cache-Control": strings.Repeat("x", maxText+1)}},
-		"too many headers":     Put{Bucket: 1, Key: "k", Header: many},
-		"an ETag too long":     Put{Bucket: 1, Key: "k", ETag: strings.Repeat("x", 256)},
-		"no key":               Delete{Bucket: 1},
-		"sizes that differ":    Put{Bucket: 1, Key: "k", Size: 11, Parts: []Part{part}},
-		"a body over 64 KiB":   Put{Bucket: 1, Key: "k", Size: 10 * 4000, Parts: slices.Repeat([]Part{part}, 4000)},
-		"a name too long":      Node{Name: strings.Repeat("n", 256)},
-		"credentials too long": Node{Credential: make([]byte, maxText+1)},
-		"too many checksums":   Put{Bucket: 1, Key: "k", Checksum: make([]cairn.Checksum, maxSums+1)},
+		"a header too long":     Put{Bucket: 1, Key: "k", Header: map[string]string{"Cache-Control": strings.Repeat("x", maxText+1)}},
+		"too many headers":      Put{Bucket: 1, Key: "k", Header: many},
+		"an ETag too long":      Put{Bucket: 1, Key: "k", ETag: strings.Repeat("x", 256)},
+		"no key":                Delete{Bucket: 1},
+		"sizes that differ":     Put{Bucket: 1, Key: "k", Size: 11, Parts: []Part{part}},
+		"a body over 64 KiB":    Put{Bucket: 1, Key: "k", Size: 10 * 4000, Parts: slices.Repeat([]Part{part}, 4000)},
+		"a name too long":       Node{Name: strings.Repeat("n", 256)},
+		"credentials too long":  Node{Credential: make([]byte, maxText+1)},
+		"an upload's header":    Upload{ID: UploadID{1}, Bucket: 1, Key: "k", Header: map[string]string{"Cache-Control": strings.Repeat("x", maxText+1)}},
+		"an upload's algorithm": Upload{ID: UploadID{1}, Bucket: 1, Key: "k", Algorithm: strings.Repeat("x", maxName+1)},
+		"a part number":         UploadPart{Upload: UploadID{1}, Number: MaxPartNumber + 1, Size: 10, Parts: []Part{part}},
+		"a part's ETag":         UploadPart{Upload: UploadID{1}, Number: 1, Size: 10, Parts: []Part{part}, ETag: strings.Repeat("x", 256)},
+		"a part of two":         UploadPart{Upload: UploadID{1}, Number: 1, Size: 20, Parts: []Part{part, part}},
+		"no upload":             UploadGone{},
+		"an end's sizes":        UploadDone{Upload: UploadID{1}, Put: Put{Bucket: 1, Key: "k", Size: 11, Parts: []Part{part}}},
+		"too many checksums":    Put{Bucket: 1, Key: "k", Checksum: make([]cairn.Checksum, maxSums+1)},
 	} {
 		r := Record{Stamp: cairn.Stamp{Life: 1, LSN: 1}, Body: b}
 		if err := r.Check(); !errors.Is(err, cairn.ErrInvalid) || errors.Is(err, cairn.ErrCorrupt) {
@@ -242,8 +288,11 @@ func FuzzParseRecord(f *testing.F) {
 
 func FuzzParseParts(f *testing.F) {
 	for _, r := range allRecords() {
-		if p, ok := r.Body.(Put); ok {
-			f.Add(AppendParts(nil, p.Parts))
+		switch b := r.Body.(type) {
+		case Put:
+			f.Add(AppendParts(nil, b.Parts))
+		case UploadPart:
+			f.Add(AppendParts(nil, b.Parts))
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
