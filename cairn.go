@@ -77,6 +77,7 @@ type Object struct {
 	Header   map[string]string // content headers kept for the client, canonical names (Content-Type ...)
 	Meta     map[string]string // x-amz-meta-*, names in lower case without the prefix
 	Checksum []Checksum        // as the client sent them, verified; returned on request
+	Parts    []int64           // sizes of the parts it was uploaded in; nil for a single PUT
 	Stamp    Stamp             // the record that made this version
 }
 

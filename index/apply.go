@@ -134,6 +134,19 @@ func (t *tx) apply(c Change) error {
 		return t.move(s, b, c.Parts)
 	case pack.Retired:
 		return t.retire(b.Pack, s)
+	case pack.Upload:
+		return t.begin(c.Record, b)
+	case pack.UploadPart:
+		return t.addPart(s, b, c.Parts)
+	case pack.UploadDone:
+		// The version and the end of the upload are of one stamp, and so count
+		// or do not count together.
+		if err := t.put(s, b.Put, c.Parts); err != nil {
+			return err
+		}
+		return t.end(s, b.Upload, &b.Put)
+	case pack.UploadGone:
+		return t.end(s, b.Upload, nil)
 	case pack.Unknown:
 		return t.set(stampKey(tableCarried, s), c.Record.AppendTo(nil))
 	}

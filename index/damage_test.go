@@ -37,6 +37,24 @@ func use(x *Index) (wrong string, err error) {
 			err = errors.Join(err, e)
 		}
 	}
+	for i := range byte(damageKeys) {
+		u, e := x.Upload(uid(i + 1))
+		p, e2 := x.UploadPart(uid(i+1), 1)
+		parts, _, e3 := x.UploadParts(uid(i+1), 0, 10)
+		switch e := errors.Join(e, e2, e3); {
+		case e == nil && (u.Key != fmt.Sprintf("k%04d", i) || names(packsOf(p.Parts, nil)) != "AB" || len(parts) != 1 || parts[0].ETag != p.ETag):
+			wrong = fmt.Sprintf("%+v, %+v, %+v", u, p, parts)
+		case errors.Is(e, cairn.ErrNotExist) && uint64(i) < applied:
+			wrong = fmt.Sprintf("upload %d does not exist, applied %d", i, applied)
+		case e != nil && !errors.Is(e, cairn.ErrNotExist):
+			err = errors.Join(err, e)
+		}
+	}
+	for _, e := range x.AllUploads() {
+		err = errors.Join(err, e)
+	}
+	_, e := x.Uploads(1, "", "", "", pack.UploadID{}, 1<<20)
+	err = errors.Join(err, e)
 	for _, e := range x.Refs(packID('A')) {
 		err = errors.Join(err, e)
 	}
@@ -45,9 +63,9 @@ func use(x *Index) (wrong string, err error) {
 	}
 	var changes []Change
 	for i := range uint64(damageKeys) {
-		changes = append(changes, delRec(st(9, i+1), fmt.Sprintf("k%04d", i)))
+		changes = append(changes, delRec(st(9, i+1), fmt.Sprintf("k%04d", i)), goneRec(st(9, 500+i), byte(i+1)))
 	}
-	return wrong, errors.Join(err, x.Apply(changes), x.Flush(), x.DropTombstones(st(9, 1000)))
+	return wrong, errors.Join(err, x.Apply(changes), x.Flush(), x.DropTombstones(st(9, 1000)), x.ForgetUploads(1<<62))
 }
 
 // Whatever one file suffers, the index works, or says ErrCorrupt and can be
@@ -56,7 +74,8 @@ func TestDamageIsErrCorrupt(t *testing.T) {
 	fs := durable.NewMem()
 	x := open(t, fs)
 	for i := range uint64(damageKeys) {
-		must(t, x.Apply([]Change{putRec(st(1, i+1), fmt.Sprintf("k%04d", i), "AB")}))
+		key := fmt.Sprintf("k%04d", i)
+		must(t, x.Apply([]Change{putRec(st(1, i+1), key, "AB"), upRec(st(0, 2*i+1), byte(i+1), key), partRec(st(0, 2*i+2), byte(i+1), 1, "AB")}))
 		if i == damageKeys/2 {
 			must(t, x.Flush())
 		}
@@ -202,8 +221,10 @@ func TestConcurrentUse(t *testing.T) {
 	for w := range 4 {
 		wg.Go(func() {
 			for i := range 40 {
-				s := st(1, lsn.Add(1))
-				if err := x.Apply([]Change{putRec(s, fmt.Sprintf("k%d", i%7), string(rune('A'+w)))}); err != nil && !errors.Is(err, cairn.ErrUnavailable) {
+				s := st(1, lsn.Add(4))
+				key, packs := fmt.Sprintf("k%d", i%7), string(rune('A'+w))
+				id := byte(2 + s.LSN/40)
+				if err := x.Apply([]Change{putRec(s, key, packs), upRec(st(1, s.LSN+1), id, key), partRec(st(1, s.LSN+2), id, 1, packs), doneRec(st(1, s.LSN+3), id-1, key, packs)}); err != nil && !errors.Is(err, cairn.ErrUnavailable) {
 					t.Error(err)
 				}
 			}
@@ -226,6 +247,17 @@ func TestConcurrentUse(t *testing.T) {
 						}
 					}
 					x.Totals()
+					if _, _, err := x.UploadParts(uid(1), 0, 5); err != nil {
+						return err
+					}
+					if _, err := x.Uploads(1, "k", "/", "", pack.UploadID{}, 5); err != nil {
+						return err
+					}
+					for _, err := range x.AllUploads() {
+						if err != nil {
+							return err
+						}
+					}
 					return x.SetPack(PackRow{Params: pack.Params{ID: packID(byte('A' + w))}})
 				}()
 				if err != nil && !errors.Is(err, cairn.ErrUnavailable) && !errors.Is(err, cairn.ErrNotExist) {

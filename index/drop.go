@@ -16,7 +16,8 @@ const dropKeys = 1000
 // below. The caller vouches that every record below it, and every record that
 // takes one of those back, is applied and that its stage is released; what
 // comes below it all the same (a file whose removal a power loss undid) is
-// from now on ignored.
+// from now on ignored. Uploads that ended below it are forgotten but for what
+// UploadDone answers, which ForgetUploads ends.
 func (x *Index) DropTombstones(below cairn.Stamp) error {
 	if err := x.batch(func(t *tx) error { return t.raiseFloor(below) }); err != nil {
 		return err
@@ -25,6 +26,15 @@ func (x *Index) DropTombstones(below cairn.Stamp) error {
 	for from != nil {
 		if err := x.batch(func(t *tx) (err error) {
 			from, err = t.dropShadows(from, below)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	from = []byte{tableLoose}
+	for from != nil {
+		if err := x.batch(func(t *tx) (err error) {
+			from, err = t.dropUploads(from, below)
 			return err
 		}); err != nil {
 			return err

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -71,7 +72,10 @@ func permutations(n int, rng *rand.Rand, do func([]int)) {
 
 func TestAnyOrderGivesTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for name, h := range histories {
+	all := maps.Clone(histories)
+	maps.Copy(all, uploadHistories)
+	maps.Copy(all, wildUploads)
+	for name, h := range all {
 		t.Run(name, func(t *testing.T) {
 			want := model(h)
 			permutations(len(h), rng, func(order []int) {
@@ -101,7 +105,9 @@ func TestAnyOrderGivesTheSame(t *testing.T) {
 // everything, in any order, gives what should be.
 func TestAnyOrderWithCrashesGivesTheSame(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for name, h := range histories {
+	all := maps.Clone(histories)
+	maps.Copy(all, uploadHistories)
+	for name, h := range all {
 		t.Run(name, func(t *testing.T) {
 			want := model(h)
 			for round := range 3 {
@@ -134,7 +140,9 @@ func TestAnyOrderWithCrashesGivesTheSame(t *testing.T) {
 // What is settled may be forgotten at any moment, and may even come again.
 func TestDropTombstonesChangesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	for name, h := range histories {
+	all := maps.Clone(histories)
+	maps.Copy(all, uploadHistories)
+	for name, h := range all {
 		t.Run(name, func(t *testing.T) {
 			want := model(h)
 			for range 6 {
@@ -174,7 +182,7 @@ func TestDropTombstonesChangesNothing(t *testing.T) {
 				if got := observe(t, x); got != want {
 					t.Fatalf("after the last drop\n%swant\n%s", got, want)
 				}
-				for _, table := range []byte{tableShadow, tableHistory, tableVoid} {
+				for _, table := range []byte{tableShadow, tableHistory, tableVoid, tableLoose, tablePast} {
 					if n := rows(t, x, table); n != 0 {
 						t.Fatalf("%d rows left in table %c", n, table)
 					}

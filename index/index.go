@@ -15,7 +15,10 @@
 // learn.go (lives and voids), change.go, fact.go and history.go (versions of
 // objects), registry.go and record.go (buckets, access keys, nodes, settings),
 // packrow.go, pack.go and retire.go, refs.go, totals.go, object.go and list.go
-// (reading), drop.go and settle.go (forgetting), destroy.go.
+// (reading), drop.go and settle.go (forgetting), destroy.go. Multipart uploads:
+// uploadrow.go and partrow.go (the rows), applyupload.go and applypart.go,
+// learnupload.go (voids and lives), upload.go and uploads.go (reading),
+// dropupload.go and forgetupload.go (forgetting).
 //
 // It refuses to know nodes, frames, keys and clocks, and never decides whether
 // a write is allowed: that is the committer's, who asks here first.
@@ -35,7 +38,11 @@ import (
 
 // rowsVersion is the version of the rows. An index of another version is not
 // converted but rebuilt.
-const rowsVersion = 1
+const rowsVersion = 2
+
+// openRoom is what must be free on the disk to open an index, bytes: a manifest
+// and the first table.
+const openRoom = 4 << 20
 
 // Config says where an index stands and what it may use.
 type Config struct {
@@ -106,6 +113,15 @@ func Open(c Config) (*Index, error) {
 func (x *Index) open() error {
 	if err := checkFiles(x.config.FS, x.config.Dir); err != nil {
 		return err
+	}
+	// Pebble on a full disk does not return: it tries to write its manifest for
+	// ever.
+	free, _, err := x.config.FS.Free(x.config.Dir)
+	if err != nil {
+		return fmt.Errorf("index: open: %w", err)
+	}
+	if free < openRoom {
+		return fmt.Errorf("index: open: %d bytes are free on the disk of %s, %d are needed to start; make room there: %w", free, x.config.Dir, openRoom, cairn.ErrFull)
 	}
 	db, err := pebble.Open(x.config.Dir, x.options())
 	if err != nil {

@@ -113,7 +113,11 @@ func observe(t testing.TB, x *Index) string {
 		n := 0
 		for r, err := range x.Refs(packID(name)) {
 			must(t, err)
-			fmt.Fprintf(&b, "ref %c: %d/%s %v\n", name, r.Bucket, r.Key, r.Stamp)
+			of := fmt.Sprintf("%d/%s", r.Bucket, r.Key)
+			if r.Part != 0 {
+				of = fmt.Sprintf("upload %x part %d", r.Upload[0], r.Part)
+			}
+			fmt.Fprintf(&b, "ref %c: %s %v\n", name, of, r.Stamp)
 			n++
 		}
 		if is, err := x.Referenced(packID(name)); err != nil || is != (n > 0) {
@@ -122,7 +126,7 @@ func observe(t testing.TB, x *Index) string {
 	}
 	totals := x.Totals()
 	fmt.Fprintf(&b, "totals %d %d\n", totals.Objects, totals.Bytes)
-	return b.String()
+	return b.String() + observeUploads(t, x)
 }
 
 func names(ids []cairn.PackID) (s string) {
@@ -165,11 +169,15 @@ func model(changes []Change) string {
 		packs string
 	}
 	live := map[string]version{}
+	ups := uploadsModel{}
 	for _, r := range recs {
 		if void[r.Stamp] {
 			continue
 		}
+		ups.apply(r)
 		switch b := r.Body.(type) {
+		case pack.UploadDone:
+			live[b.Put.Key] = version{r.Stamp, b.Put.Size, names(packsOf(b.Put.Parts, nil))}
 		case pack.Put:
 			live[b.Key] = version{r.Stamp, b.Size, names(packsOf(b.Parts, nil))}
 		case pack.Delete:
@@ -191,11 +199,12 @@ func model(changes []Change) string {
 		}
 		bytes += v.size
 	}
+	refs = append(refs, ups.refs()...)
 	slices.Sort(refs)
 	for _, r := range refs {
 		out = append(out, r[:7]+r[19:])
 	}
-	return strings.Join(out, "") + fmt.Sprintf("totals %d %d\n", len(live), bytes)
+	return strings.Join(out, "") + fmt.Sprintf("totals %d %d\n", len(live), bytes) + ups.String()
 }
 
 func TestOpenRefusesAnotherStoreAndVersion(t *testing.T) {

@@ -28,6 +28,12 @@ const (
 	tableRegister = 's' // family, id, stamp -> record
 	tableCarried  = 'u' // stamp -> record of an unknown kind
 	tableTotals   = 'n' // bucket -> objects, bytes
+	tableUpload   = 'w' // upload, stamp -> the record that began it
+	tableEnd      = 'd' // upload, stamp -> a record that ended it
+	tablePart     = 'p' // upload, number -> current part
+	tablePast     = 'y' // upload, number, stamp -> displaced part
+	tableListed   = 'i' // bucket, object key, stamp, upload -> an upload in progress
+	tableLoose    = 'z' // upload -> nothing; there may be something to forget of it
 )
 
 const (

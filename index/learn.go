@@ -48,7 +48,10 @@ func (t *tx) learn(changes []Change) error {
 	}
 	t.rewrites = true
 	t.soft.registry = t.soft.registry.clone()
-	return t.resolveAll()
+	if err := t.resolveAll(); err != nil {
+		return err
+	}
+	return t.resolveUploads()
 }
 
 // appliedBetween tells whether a record after last, of a life before life, was

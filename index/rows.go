@@ -91,14 +91,19 @@ func parseHistoryRow(key, b []byte) (*fact, error) {
 }
 
 // split copies head and where out of b.
-func (f *fact) split(key, b []byte) error {
+func (f *fact) split(key, b []byte) (err error) {
+	f.head, f.where, err = splitRow(key, b)
+	return err
+}
+
+// splitRow copies out of b what has its length before it, and what follows.
+func splitRow(key, b []byte) (head, where []byte, err error) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {
-		return badRow(key)
+		return nil, nil, badRow(key)
 	}
 	b = slices.Clone(b[size:])
-	f.head, f.where = b[:n:n], b[n:]
-	return nil
+	return b[:n:n], b[n:], nil
 }
 
 // encodeHead is what a version is besides its key, stamps and place. What a
@@ -110,12 +115,26 @@ func encodeHead(p pack.Put) []byte {
 	w.String(p.ETag)
 	w.Map(p.Header)
 	w.Map(p.Meta)
-	w.Uvarint(uint64(len(p.Checksum)))
-	for _, c := range p.Checksum {
+	writeChecksums(&w, p.Checksum)
+	return w.B
+}
+
+func writeChecksums(w *wire.Writer, sums []cairn.Checksum) {
+	w.Uvarint(uint64(len(sums)))
+	for _, c := range sums {
 		w.String(c.Algorithm)
 		w.String(c.Value)
 	}
-	return w.B
+}
+
+func readChecksums(r *wire.Reader) (sums []cairn.Checksum) {
+	for range r.Uvarint(maxEntries) {
+		if r.Err() != nil {
+			break
+		}
+		sums = append(sums, cairn.Checksum{Algorithm: r.String(maxField), Value: r.String(maxField)})
+	}
+	return sums
 }
 
 func decodeHead(k objectKey, b []byte) (pack.Put, error) {
@@ -123,12 +142,7 @@ func decodeHead(k objectKey, b []byte) (pack.Put, error) {
 	p := pack.Put{Bucket: k.bucket, Key: k.key, Size: r.Uvarint(1 << 62), Modified: r.U64(), ETag: r.String(maxField)}
 	p.Header = r.Map(maxEntries, maxField)
 	p.Meta = r.Map(maxEntries, maxField)
-	for range r.Uvarint(maxEntries) {
-		if r.Err() != nil {
-			break
-		}
-		p.Checksum = append(p.Checksum, cairn.Checksum{Algorithm: r.String(maxField), Value: r.String(maxField)})
-	}
+	p.Checksum = readChecksums(r)
 	if err := r.Done(); err != nil {
 		return pack.Put{}, fmt.Errorf("index: version row: %w", err)
 	}

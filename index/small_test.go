@@ -150,6 +150,15 @@ func TestRecordsThatMustNotBePassedOver(t *testing.T) {
 		"list not resolved":  rec(st(1, 2), pack.Put{Bucket: 1, Key: "x", Size: 5, List: &pack.Part{}}),
 		"parts of other sum": rec(st(1, 2), pack.Put{Bucket: 1, Key: "x", Size: 5, Parts: partsIn(frame, "A")}),
 		"empty key":          rec(st(1, 2), pack.Delete{Bucket: 1}),
+		"upload of no key":   rec(st(1, 2), pack.Upload{ID: uid(1), Bucket: 1}),
+		"upload of no id":    upRec(st(1, 2), 0, "x"),
+		"part of no upload":  partRec(st(1, 2), 0, 1, "A"),
+		"end of no upload":   goneRec(st(1, 2), 0),
+		"part number 0":      partRec(st(1, 2), 1, 0, "A"),
+		"part number 10,001": partRec(st(1, 2), 1, 10_001, "A"),
+		"part not resolved":  rec(st(1, 2), pack.UploadPart{Upload: uid(1), Number: 1, Size: 5, List: &pack.Part{}}),
+		"part of two":        rec(st(1, 2), pack.UploadPart{Upload: uid(1), Number: 1, Size: 2, Parts: []pack.Part{{Size: 1}, {Size: 1}}}),
+		"done not resolved":  rec(st(1, 2), pack.UploadDone{Upload: uid(1), Put: pack.Put{Bucket: 1, Key: "x", Size: 5, List: &pack.Part{}}}),
 		"move of the future": moveRec(st(1, 2), "x", st(1, 2), "A"),
 	} {
 		err := x.Apply([]Change{putRec(st(1, 1), "good", "A"), c})
