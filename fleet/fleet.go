@@ -54,6 +54,10 @@ type Config struct {
 	// AwayAfter is how long a node may not answer before new packs are coded
 	// without it; default 10 minutes.
 	AwayAfter time.Duration
+	// Dice gives the generator that chooses places for a pack's shards; each call
+	// makes another. What it draws is recorded, so it needs no secrecy. Default is
+	// chance; a simulation repeats itself with one made from the pack's sequence.
+	Dice func(cairn.PackID) *rand.Rand
 	// Watch is how often nodes that failed are tried; default 2 seconds.
 	Watch    time.Duration
 	Log      *slog.Logger
@@ -91,6 +95,9 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	}
 	if c.AwayAfter <= 0 {
 		c.AwayAfter = 10 * time.Minute
+	}
+	if c.Dice == nil {
+		c.Dice = chance
 	}
 	if c.Watch <= 0 {
 		c.Watch = 2 * time.Second
@@ -231,6 +238,5 @@ func (f *Fleet) code(c cairn.Coding) (*erasure.Code, error) {
 	return code, err
 }
 
-// dice is a generator for placement; what it draws is recorded, so it needs no
-// secrecy.
-func dice() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
+// chance is a generator that nobody can foretell.
+func chance(cairn.PackID) *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }

@@ -111,10 +111,10 @@ func (f *Fleet) Full() bool {
 // errNoNode is that no node is left for the shards that stand nowhere.
 var errNoNode = errors.New("no node is left")
 
-// pick chooses nodes for the shards of a pack that stand nowhere yet: as many
+// pick chooses nodes for the shards of pack id that stand nowhere yet: as many
 // as can be placed now, data shards first. at has an element for each shard,
 // zero for none; so has the answer, zero where nothing is to be put.
-func (f *Fleet) pick(c cairn.Coding, at []cairn.NodeID, avoid map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
+func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
 	nodes := f.candidates(true, time.Now())
 	used := make(map[cairn.NodeID]bool)
 	missing := 0
@@ -139,7 +139,7 @@ func (f *Fleet) pick(c cairn.Coding, at []cairn.NodeID, avoid map[cairn.NodeID]b
 			missing--
 		}
 	}
-	got, err := layout.Replace(c, want, nodes, avoid, dice())
+	got, err := layout.Replace(c, want, nodes, avoid, f.c.Dice(id))
 	if err != nil {
 		return nil, err
 	}

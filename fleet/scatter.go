@@ -79,7 +79,7 @@ func (f *Fleet) Scatter(ctx context.Context, s *pack.Sealed, have []cairn.Locati
 // round chooses places for the shards that have none, as far as there are
 // nodes, and makes them known.
 func (f *Fleet) round(s *pack.Sealed, taken []cairn.NodeID, avoid map[cairn.NodeID]bool, intend func([]cairn.Location) error) ([]cairn.Location, error) {
-	picked, err := f.pick(s.Coding, taken, avoid)
+	picked, err := f.pick(s.ID, s.Coding, taken, avoid)
 	switch {
 	case errors.Is(err, errNoNode):
 		return nil, nil // one may come back while others are being put
