@@ -29,6 +29,10 @@ func checkFrames(key *crypt.PackKey, id cairn.PackID, b []byte, off uint64, rec 
 		parts, list = body.Parts, body.List
 	case Move:
 		parts, list = body.Parts, body.List
+	case UploadPart:
+		parts, list = body.Parts, body.List
+	case UploadDone:
+		parts, list = body.Put.Parts, body.Put.List
 	}
 	if list != nil {
 		parts = []Part{*list}
