@@ -13,6 +13,7 @@ import (
 var (
 	ErrNoBucket       = fmt.Errorf("bucket %w", cairn.ErrNotExist)
 	ErrBucketExists   = fmt.Errorf("bucket exists already: %w", cairn.ErrPrecondition)
+	ErrQuota          = fmt.Errorf("the bucket's quota is used up: %w", cairn.ErrDenied)
 	ErrBucketNotEmpty = fmt.Errorf("bucket is not empty: %w", cairn.ErrPrecondition)
 )
 
@@ -75,7 +76,17 @@ type Bucket struct {
 	Name    string
 	Created time.Time
 	Public  bool // anonymous GET and HEAD of objects
+	// Quota is the most bytes that its objects may have together; 0 for no
+	// limit. A write beyond it is ErrQuota.
+	Quota int64
+	// CORS is the bucket's cross-origin rules as the edge encodes them, at most
+	// 8 KiB; empty for none.
+	CORS string
 }
+
+// TagsHeader is the name in a version's Header under which its tags are kept,
+// URL-encoded as in a query. It is not a content header.
+const TagsHeader = "X-Amz-Tagging"
 
 // Level is what an access key may do in a bucket; each includes the former.
 type Level uint8

@@ -27,34 +27,41 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 	})
 }
 
-// SetBucketPublic says whether anonymous clients may read a bucket's objects.
-func (s *Store) SetBucketPublic(ctx context.Context, name string, public bool) error {
-	return s.decide(ctx, func(t *txn) error {
-		b, err := t.bucket(name)
-		if err != nil {
-			return fmt.Errorf("bucket %q: %w", name, err)
-		}
-		b.Public = public
-		return t.log(b)
-	})
-}
-
-// DeleteBucket removes an empty bucket; ErrBucketNotEmpty otherwise.
+// DeleteBucket removes an empty bucket; ErrBucketNotEmpty otherwise. Uploads in
+// progress do not hold it back: they are aborted, some in each group.
 func (s *Store) DeleteBucket(ctx context.Context, name string) error {
-	return s.decide(ctx, func(t *txn) error {
-		b, err := t.bucket(name)
-		if err != nil {
-			return fmt.Errorf("bucket %q: %w", name, err)
-		}
-		empty, err := s.idx.BucketEmpty(b.ID)
+	for more := true; more; {
+		err := s.decide(ctx, func(t *txn) error {
+			b, err := t.bucket(name)
+			if err != nil {
+				return fmt.Errorf("bucket %q: %w", name, err)
+			}
+			empty, err := s.idx.BucketEmpty(b.ID)
+			if err != nil {
+				return err
+			}
+			if !empty {
+				return fmt.Errorf("bucket %q: %w", name, ErrBucketNotEmpty)
+			}
+			page, err := s.idx.Uploads(b.ID, "", "", "", pack.UploadID{}, endsPerGroup)
+			if err != nil {
+				return err
+			}
+			for _, u := range page.Uploads {
+				if err := t.log(pack.UploadGone{Upload: u.ID}); err != nil {
+					return err
+				}
+			}
+			if more = page.More; more {
+				return nil
+			}
+			return t.log(pack.BucketGone{ID: b.ID})
+		})
 		if err != nil {
 			return err
 		}
-		if !empty {
-			return fmt.Errorf("bucket %q: %w", name, ErrBucketNotEmpty)
-		}
-		return t.log(pack.BucketGone{ID: b.ID})
-	})
+	}
+	return nil
 }
 
 // decide commits what build adds in a group of its own, so that it may look at
@@ -93,7 +100,8 @@ func (s *Store) Buckets(ctx context.Context) ([]Bucket, error) {
 }
 
 func bucketOf(b pack.Bucket) Bucket {
-	return Bucket{Name: b.Name, Created: time.UnixMilli(int64(b.Created)).UTC(), Public: b.Public}
+	return Bucket{Name: b.Name, Created: time.UnixMilli(int64(b.Created)).UTC(), Public: b.Public,
+		Quota: quotaOf(b), CORS: b.Setting[settingCORS]}
 }
 
 // List returns one page of a bucket's keys.

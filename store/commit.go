@@ -15,7 +15,6 @@ import (
 type op struct {
 	bytes int            // most sealed bytes of frames it adds to the group
 	recs  int            // most bytes of records it adds
-	user  bool           // adds user data, so it stops at the user reserve
 	alone bool           // gets a group of its own: it decides over more than one key
 	packs []cairn.PackID // data packs made for it, which nothing else names
 	// build decides and adds to t, or returns why not, having added nothing.

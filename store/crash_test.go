@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"testing"
@@ -22,9 +23,13 @@ type moment struct {
 	acked map[string][]byte // nil value: deleted
 	maybe string            // key of the write in progress
 	next  []byte            // its bytes, nil for a delete
+	ups   map[string]crashUpload
+	doing crashVerb // the verb of an upload in progress
 }
 
-// crasher takes moments at every every-th durable step.
+// crasher takes moments at every every-th durable step and at every step of an
+// upload, in turn with each share of what was not synced, or with all of them at
+// every step where every is 1.
 type crasher struct {
 	r     *rig
 	every uint64
@@ -33,6 +38,9 @@ type crasher struct {
 	acked map[string][]byte
 	maybe string
 	next  []byte
+	ups   map[string]crashUpload
+	doing crashVerb
+	open  string // an upload that outlives a restart
 	got   []moment
 	steps uint64
 }
@@ -42,11 +50,17 @@ func (c *crasher) hook(percents []int) durable.Hook {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.steps++
-		if c.steps%c.every != 0 {
-			return nil
+		if c.steps%c.every != 0 && (c.doing.verb == "" || !isStage(s)) {
+			return nil // but the steps of uploads are all taken
 		}
-		for _, p := range percents {
-			m := moment{step: s, disk: c.r.disk.Crash(p, c.steps), acked: make(map[string][]byte), maybe: c.maybe, next: c.next}
+		take := percents
+		if c.every > 1 {
+			n := uint64(len(c.got)) % uint64(len(percents))
+			take = percents[n : n+1]
+		}
+		for _, p := range take {
+			m := moment{step: s, disk: c.r.disk.Crash(p, c.steps), acked: make(map[string][]byte), maybe: c.maybe, next: c.next,
+				ups: maps.Clone(c.ups), doing: c.doing}
 			for k, v := range c.acked {
 				m.acked[k] = v
 			}
@@ -81,8 +95,8 @@ func (c *crasher) do(key string, data []byte) {
 	c.mu.Unlock()
 }
 
-// script writes, overwrites, deletes, flushes, releases and restarts, with
-// bodies small, large and of several packs.
+// script writes, overwrites, deletes, uploads, flushes, releases and restarts,
+// with bodies small, large and of several packs.
 func (c *crasher) script() {
 	r := c.r
 	for i := range 4 {
@@ -91,14 +105,29 @@ func (c *crasher) script() {
 	c.do("big", content(50, 330<<10+77))
 	c.do("a1", content(60, 90_000))
 	c.do("a2", nil)
+	first := c.begin("a1")
+	c.part(first, 1, content(70, 200<<10+5))
+	c.part(first, 2, content(71, 300))
+	aborted := c.begin("a2")
+	c.part(aborted, 1, content(72, 70_000))
 	must(r.tb, r.Flush(r.tb.Context()))
 	c.do("a3", content(61, 10))
+	c.part(first, 1, content(73, 90_000)) // in place of the other
 	r.releaseAll()
+	c.complete(first, 1, 2)
+	c.abort(aborted)
+	second := c.begin("parts")
+	c.part(second, 3, content(74, 260<<10))
+	c.part(second, 1, nil)
 	c.do("a2", content(62, 70_000))
 	c.do("big", content(51, 256<<10))
 	must(r.tb, r.Flush(r.tb.Context()))
 	c.do("a0", nil)
 	r.releaseAll()
+	c.complete(second, 1, 3)
+	c.do("parts", content(75, 100))
+	c.open = c.begin("open")
+	c.part(c.open, 7, content(76, 66_000))
 	c.do("last", content(63, 2000))
 }
 
@@ -107,18 +136,21 @@ func (c *crasher) script() {
 // is left. Everything acknowledged is there exactly, the write in progress is
 // whole or absent, and the store takes writes again.
 func TestPowerLossAtEveryDurableStep(t *testing.T) {
+	t.Parallel()
 	every := uint64(16)
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
 	r := newRig(t, 5, func(c *Config) { c.PackSize = minPack; c.Coding = "2+2" })
 	r.close()
-	c := &crasher{r: r, every: every, acked: make(map[string][]byte)}
+	c := &crasher{r: r, every: every, acked: make(map[string][]byte), ups: make(map[string]crashUpload)}
 	r.fs = durable.Watch(r.disk, c.hook([]int{0, 50, 100}))
 	r.open()
 	c.script()
 	r.reopen()
 	c.do("after", content(64, 100))
+	c.part(c.open, 9, content(77, 10))
+	c.complete(c.open, 7, 9)
 	r.close()
 	t.Logf("%d durable steps, %d crashes", c.steps, len(c.got))
 	if len(c.got) < 15 {
@@ -161,6 +193,7 @@ func (m moment) check(t *testing.T, was *rig) {
 			t.Fatalf("power lost before %+v: unacknowledged %s is %d bytes, %v", m.step, m.maybe, len(got), err)
 		}
 	}
+	m.checkUploads(t, r)
 	must(t, r.put("again", content(99, 5000)))
 	must(t, r.Flush(t.Context()))
 	r.want("again", content(99, 5000))

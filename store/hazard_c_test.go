@@ -35,20 +35,11 @@ func (r *rig) assemble(key string, n int, of string) error {
 			return err
 		}
 		rec := pack.Put{Bucket: b.ID, Key: key, Size: uint64(n) * v.Put.Size, ETag: "parts"}
-		list, err := t.place(&rec, parts)
-		if err != nil {
-			return err
-		}
-		return t.log2(rec, list)
+		_, err = t.version(rec, parts)
+		return err
 	}}
 	defer r.com.begin()()
 	return r.com.submit(r.tb.Context(), o)
-}
-
-// log2 is change where nobody asks for the stamp.
-func (t *txn) log2(body pack.Body, parts []pack.Part) error {
-	_, err := t.change(body, parts)
-	return err
 }
 
 // The list of a huge object's extents passes what a record carries and is

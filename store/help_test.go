@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,4 +334,28 @@ func (h *hanging) Scatter(ctx context.Context, _ *pack.Sealed, have []cairn.Loca
 	h.begun <- struct{}{}
 	<-ctx.Done()
 	return have, cairn.ErrUnavailable
+}
+
+// uncoded are nodes for which no pack can be coded.
+type uncoded struct {
+	Nodes
+	is atomic.Bool
+}
+
+func (u *uncoded) Coding(want string) (cairn.Coding, error) {
+	if u.is.Load() {
+		return cairn.Coding{}, cairn.ErrUnavailable
+	}
+	return u.Nodes.Coding(want)
+}
+
+// unsealed makes the nodes of the next store that is opened such that packs are
+// sealed only while is is false.
+func (r *rig) unsealed() *uncoded {
+	u, tune := &uncoded{}, r.tune
+	r.tune = func(c *Config) {
+		tune(c)
+		u.Nodes, c.Nodes = c.Nodes, u
+	}
+	return u
 }

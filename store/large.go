@@ -28,6 +28,17 @@ type body struct {
 	held    int64  // bytes of memory budget
 }
 
+// take reads the body and then asks for its digest.
+func (b *body) take(ctx context.Context, r io.Reader, size int64, digest func() (Digest, error)) (d Digest, err error) {
+	if err := b.read(ctx, r, size); err != nil {
+		return d, err
+	}
+	if digest != nil {
+		d, err = digest()
+	}
+	return d, err
+}
+
 // read takes all of r, size bytes or, when that is negative, up to its end.
 func (b *body) read(ctx context.Context, r io.Reader, size int64) error {
 	if err := b.hold(ctx, size); err != nil {
@@ -160,9 +171,10 @@ func (b *body) part(g *pack.GroupBuilder) pack.Part {
 	return p
 }
 
-// listRoom is what the list of extents may need in frames.
-func (b *body) listRoom() int {
-	return roomForList([]pack.Part{{Extents: append(b.extents, pack.Extent{})}})
+// room is what tail and list of extents may need in frames of a group, bytes.
+func (b *body) room() int {
+	list := pack.Part{Extents: append(b.extents, pack.Extent{})}
+	return int(pack.SealedLength(int64(len(b.tail)))) + roomForList([]pack.Part{list})
 }
 
 // hold takes the body's share of the memory budget.

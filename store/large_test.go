@@ -78,7 +78,7 @@ func TestABodyThatFailsLeavesNothing(t *testing.T) {
 				"its digest is wrong": {Put{Body: bytes.NewReader(data), Size: int64(n), Digest: func() (Digest, error) {
 					return Digest{}, cairn.ErrInvalid
 				}}, cairn.ErrInvalid},
-				"refused by a condition": {Put{Body: bytes.NewReader(data), Size: -1, If: Condition{Match: []string{"*"}}}, cairn.ErrPrecondition},
+				"refused by a condition": {Put{Body: bytes.NewReader(data), Size: -1, If: Condition{Match: []string{"*"}}}, cairn.ErrNotExist},
 				"headers too long":       {Put{Body: bytes.NewReader(data), Size: -1, Meta: map[string]string{"m": string(make([]byte, 9000))}}, cairn.ErrInvalid},
 			}
 			for what, c := range cases {

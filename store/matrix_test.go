@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,6 +141,7 @@ func (f *fault) after(s durable.Step, err error) error {
 // is there whole or not at all, and never again once a later write of its key
 // was acknowledged; the store goes on by itself.
 func TestOneDurableStepFails(t *testing.T) {
+	t.Parallel()
 	every := 48
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
@@ -175,13 +177,16 @@ func oneStepFails(t *testing.T, fate string, at, percent int) (steps int) {
 		s.did(t, "a", nil, r.Delete(t.Context(), keyOf("a"), Condition{}))
 		_ = r.Flush(t.Context()) // may meet the fault
 		put("c", 5, 230<<10)
+		up := r.uploaded(t, "u", content(11, 230<<10), content(12, 500))
 		put("a", 6, 100)
+		up.complete(t, s)
 		s.check(t, r, "in the same life")
 		r.shut()
 		if r.tryOpen() != nil {
 			r.open()
 		}
 		s.check(t, r, "after a restart")
+		up.complete(t, s)
 		put("b", 7, 66_000)
 		put("c", 8, 100)
 		r.pass(soon)
@@ -193,6 +198,7 @@ func oneStepFails(t *testing.T, fate string, at, percent int) (steps int) {
 		r.open()
 		what := fmt.Sprintf("%v %s, power lost with %d %% kept", f.hit, fate, percent)
 		s.check(t, r, what)
+		up.complete(t, s)
 		put("a", 10, 1000)
 		r.pass(time.Minute)
 		if err := r.Flush(t.Context()); err != nil {
@@ -210,4 +216,43 @@ func oneStepFails(t *testing.T, fate string, at, percent int) (steps int) {
 		}
 	})
 	return steps
+}
+
+// stubborn is an upload whose client tries once more where it is told that the
+// store is not available, and then expects to be heard.
+type stubborn struct {
+	r     *rig
+	key   string
+	id    string
+	parts [][]byte
+}
+
+func twice(do func() error) error {
+	err := do()
+	if errors.Is(err, cairn.ErrUnavailable) {
+		err = do()
+	}
+	return err
+}
+
+// uploaded begins an upload of key and sends its parts.
+func (r *rig) uploaded(t *testing.T, key string, parts ...[]byte) *stubborn {
+	t.Helper()
+	u := &stubborn{r: r, key: key, parts: parts}
+	must(t, twice(func() error {
+		up, err := r.CreateUpload(t.Context(), Upload{Key: keyOf(key)})
+		u.id = up.ID
+		return err
+	}))
+	for i, p := range parts {
+		must(t, twice(func() error { return r.part(key, u.id, i+1, p) }))
+	}
+	return u
+}
+
+// complete completes it, or is answered as before.
+func (u *stubborn) complete(t *testing.T, s states) {
+	t.Helper()
+	must(t, twice(func() error { _, err := u.r.complete(u.key, u.id, u.parts...); return err }))
+	s.did(t, u.key, slices.Concat(u.parts...), nil)
 }

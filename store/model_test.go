@@ -24,6 +24,7 @@ type world struct {
 	t    *testing.T
 	dice *rand.Rand
 	s    states
+	ups  []*modelUpload
 	ops  []string
 
 	mu    sync.Mutex
@@ -90,7 +91,13 @@ func (w *world) restart() {
 		w.restart()
 		return
 	}
-	w.s.check(w.t, w.rig, "after a restart")
+	w.check("after a restart")
+}
+
+// check holds the store to the model.
+func (w *world) check(when string) {
+	w.s.check(w.t, w.rig, when)
+	w.checkUploads(when)
 }
 
 // light makes the power go within so many durable steps.
@@ -116,7 +123,7 @@ func (w *world) size() int {
 
 func (w *world) step() {
 	key := fmt.Sprint("k", w.dice.IntN(7))
-	switch w.dice.IntN(14) {
+	switch w.dice.IntN(18) {
 	case 0, 1, 2, 3:
 		data := content(w.dice.Uint64(), w.size())
 		err := w.put(key, data)
@@ -144,9 +151,11 @@ func (w *world) step() {
 	case 11:
 		w.did("restart")
 		w.restart()
+	case 12, 13, 14, 15:
+		w.uploadStep(key)
 	default:
 		w.did("all is read")
-		w.s.check(w.t, w.rig, "in between")
+		w.check("in between")
 	}
 	if w.dead() {
 		w.did("power lost")
@@ -227,11 +236,12 @@ func (w *world) ail() {
 }
 
 // TestWhateverHappens plays random histories against a model: writes, deletes,
-// copies and conditions, restarts, power losses at any durable step, a lost
+// copies, uploads and conditions, restarts, power losses at any durable step, a lost
 // index, nodes that fail and lie. Whatever is acknowledged reads at every
 // moment; at the end everything leaves this machine, and the index can be made
 // again from the nodes alone. CAIRN_SEED plays one history.
 func TestWhateverHappens(t *testing.T) {
+	t.Parallel()
 	seeds := 20
 	if os.Getenv("CAIRN_LONG") != "" {
 		seeds = 2000
@@ -267,7 +277,7 @@ func (w *world) play(steps int) {
 	}
 	w.fs = w.disk
 	w.open()
-	w.s.check(w.t, w.rig, "at the end")
+	w.check("at the end")
 	w.pass(time.Minute)
 	must(w.t, w.Flush(w.t.Context()))
 	w.chained()
@@ -278,5 +288,7 @@ func (w *world) play(steps int) {
 	w.close()
 	must(w.t, index.Destroy(w.fs, indexDir()))
 	w.open()
-	w.s.check(w.t, w.rig, "from the nodes alone")
+	w.check("from the nodes alone")
+	w.completeAll()
+	w.check("when all is completed")
 }

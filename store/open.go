@@ -50,6 +50,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		s.wg.Go(func() { s.spreader(s.ctx) })
 	}
 	s.wg.Go(func() { s.releaser(s.ctx) })
+	s.wg.Go(func() { s.expirer(s.ctx) })
 	return s, nil
 }
 

@@ -69,6 +69,8 @@ func TestTheBytesOfAFailedRecordStayUntilItIsTakenBack(t *testing.T) {
 	for _, percent := range []int{0, 100} {
 		simulated(t, 2, settled, func(t *testing.T, r *rig) {
 			const size = 2*tinyPack + 100
+			unsealed := r.unsealed() // a seal would say that the failed group is no more
+			unsealed.is.Store(true)
 			var fail atomic.Bool
 			r.watch(afterPackSync(func(s durable.Step) error {
 				r.mu.Lock()
@@ -87,7 +89,9 @@ func TestTheBytesOfAFailedRecordStayUntilItIsTakenBack(t *testing.T) {
 			}
 			r.want("x", content(1, 100))
 			left := r.disk.Crash(percent, 1)
+			unsealed.is.Store(false)
 			must(t, r.put("z", nil))
+			r.pass(2 * retryMost)
 			r.nothingLeft(t, "taken back")
 			r.want("x", content(1, 100))
 			r.shut()

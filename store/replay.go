@@ -1,58 +1,14 @@
 package store
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/store/stage"
 )
-
-// loadStages opens every stage of the directory, in order of sequence.
-func (s *Store) loadStages() ([]*stage.File, error) {
-	ids, err := stage.List(s.c.FS, s.c.stageDir())
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	var files []*stage.File
-	fail := func(err error) ([]*stage.File, error) {
-		for _, f := range files {
-			_ = f.Close() // read only
-		}
-		return nil, err
-	}
-	for _, id := range ids {
-		f, err := stage.Open(s.c.FS, s.c.stageDir(), id, s.c.Store)
-		if errors.Is(err, stage.ErrEmpty) {
-			if err := s.c.FS.Remove(stage.Name(s.c.stageDir(), id)); err != nil {
-				return fail(fmt.Errorf("store: %w", err))
-			}
-			continue
-		}
-		if err != nil {
-			return fail(fmt.Errorf("store: %w", err))
-		}
-		files = append(files, f)
-		if _, ok := s.c.Epochs[f.Epoch]; !ok {
-			return fail(fmt.Errorf("store: stage %v is of epoch %d, whose key is missing: %w", id, f.Epoch, cairn.ErrDenied))
-		}
-	}
-	return files, nil
-}
-
-// extentOf is what a record says of a data pack.
-type extentOf struct {
-	part  pack.Part
-	ext   pack.Extent
-	first uint64      // frame number of ext
-	by    cairn.Stamp // of the record
-}
 
 // replay applies the log stages to the index and takes all stages into the
 // books. It returns the newest stamp. Applying is idempotent and in any order:
@@ -104,39 +60,6 @@ func maxStamp(a, b cairn.Stamp) cairn.Stamp {
 	return b
 }
 
-// known takes f into the books. The index, as it was opened and so durably,
-// may know its pack as spread: then its records are not applied again, and it
-// stays until it is released in the ordinary way. Where its pack is retired the
-// file is removed and nil returned.
-func (s *Store) known(f *stage.File) (*staged, error) {
-	p := &staged{file: f, key: s.c.Epochs[f.Epoch].Pack(f.Pack, f.Prefix), since: time.Now()}
-	s.seqTop = max(s.seqTop, f.Pack.Seq())
-	row, err := s.idx.Pack(f.Pack)
-	if err != nil && !errors.Is(err, cairn.ErrNotExist) {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	listed := err == nil && row.State != index.Staged
-	if listed && (row.State != index.Spread || f.Sealed() == nil) {
-		p.gone = true
-		s.unlink(p)
-		return nil, nil
-	}
-	p.phase = closed
-	if f.Sealed() != nil {
-		p.phase, p.length = sealed, f.Sealed().Length
-	}
-	if listed {
-		p.phase, p.listed, p.at, p.counted, p.first, p.last = spread, true, row.At, slices.Clone(row.At), row.First, row.Last
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.adopt(p, 4096+int64(f.Capacity))
-	if listed {
-		s.shrink(p)
-	}
-	return p, nil
-}
-
 // replayLog applies one log stage and notes which extents its records name.
 func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf, void map[cairn.Stamp]bool) error {
 	scan, err := p.file.ScanLog(p.key)
@@ -182,80 +105,6 @@ func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf, void map[c
 		return fmt.Errorf("store: replay of stage %v: %w", p.id(), err)
 	}
 	return nil
-}
-
-// resolve reads the list that r names, if any, from p.
-func (s *Store) resolve(p *staged, r pack.Record) (index.Change, error) {
-	ch := index.Change{Record: r}
-	list := listOf(r.Body)
-	if list == nil {
-		return ch, nil
-	}
-	var plain []byte
-	var number uint64
-	for _, e := range list.Extents {
-		b := make([]byte, pack.SealedLength(int64(e.Length)))
-		if e.Pack != p.id() {
-			return ch, fmt.Errorf("store: record %v: its list lies in another pack: %w", r.Stamp, cairn.ErrCorrupt)
-		}
-		if err := p.file.ReadAt(b, e.Offset); err != nil {
-			return ch, fmt.Errorf("store: record %v: %w", r.Stamp, err)
-		}
-		var err error
-		if plain, number, err = openExtent(p.key, plain, b, *list, e, number); err != nil {
-			return ch, fmt.Errorf("store: record %v: list: %w", r.Stamp, err)
-		}
-	}
-	parts, err := pack.ParseParts(plain)
-	if err != nil {
-		return ch, fmt.Errorf("store: record %v: list: %w", r.Stamp, err)
-	}
-	ch.Parts = parts
-	return ch, nil
-}
-
-func listOf(b pack.Body) *pack.Part {
-	switch b := b.(type) {
-	case pack.Put:
-		return b.List
-	case pack.Move:
-		return b.List
-	}
-	return nil
-}
-
-// openExtent appends the plaintext of extent e of part, whose sealed bytes are
-// b and whose first frame has number n, to dst.
-func openExtent(key *crypt.PackKey, dst, b []byte, part pack.Part, e pack.Extent, n uint64) ([]byte, uint64, error) {
-	at, last := uint64(e.Offset), (part.Size-1)/pack.FrameSize
-	for len(b) > 0 {
-		size := min(len(b), pack.SealedSize)
-		var err error
-		if dst, err = key.OpenFrame(dst, b[:size], at, part.ID, n, n == last); err != nil {
-			return nil, 0, err
-		}
-		b, at, n = b[size:], at+uint64(size), n+1
-	}
-	return dst, n, nil
-}
-
-// note remembers the extents that ch names, by pack.
-func note(named map[cairn.PackID]extentOf, ch index.Change) {
-	put, ok := ch.Record.Body.(pack.Put)
-	if !ok {
-		return
-	}
-	parts := put.Parts
-	if put.List != nil {
-		parts = ch.Parts
-	}
-	for _, part := range parts {
-		var done uint64
-		for _, e := range part.Extents {
-			named[e.Pack] = extentOf{part, e, done / pack.FrameSize, ch.Record.Stamp}
-			done += e.Length
-		}
-	}
 }
 
 // replayData decides about a data stage: one that a record names is complete
@@ -308,52 +157,4 @@ func (s *Store) damaged(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.damage = append(s.damage, what)
-}
-
-// linkChain finds the end of the chain of log packs, in the index and in the
-// stages, and refuses a chain with a hole.
-func (s *Store) linkChain() error {
-	for row, err := range s.idx.Packs(cairn.PackID{}) {
-		if err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-		s.seqTop = max(s.seqTop, row.Params.ID.Seq())
-		if row.State == index.Spread {
-			s.nSpread++
-			s.account(row, nil)
-		}
-		if row.Kind == pack.Log && row.State != index.Staged && row.Number > s.chain.done {
-			s.chain.done, s.chain.seal = row.Number, row.SealHash
-		}
-	}
-	var logs []*staged
-	for _, p := range s.packs {
-		if p.file.Kind == pack.Log {
-			logs = append(logs, p)
-		}
-	}
-	slices.SortFunc(logs, func(a, b *staged) int {
-		return cmp.Or(cmp.Compare(a.file.Number, b.file.Number), cmp.Compare(a.id().Seq(), b.id().Seq()))
-	})
-	s.chain.next = s.chain.done + 1
-	for i, p := range logs {
-		n := p.file.Number
-		if p.phase == closed && (n <= s.chain.done || i+1 < len(logs) && logs[i+1].file.Number == n) {
-			// Its first group failed, so its number was given to another, which
-			// begins with taking back what this one holds; the removal was lost.
-			s.mu.Lock()
-			s.forget(p)
-			s.mu.Unlock()
-			s.unlink(p)
-			continue
-		}
-		if n > s.chain.next {
-			return fmt.Errorf("store: log pack %d is neither staged nor known as spread, but %d is here: a stage was removed by hand or its disk was changed: %w", s.chain.next, n, cairn.ErrCorrupt)
-		}
-		s.chain.next = max(s.chain.next, n+1)
-		if p.phase == sealed && n > s.chain.done {
-			s.chain.done, s.chain.seal = n, p.file.Sealed().Trailer.SealHash()
-		}
-	}
-	return nil
 }

@@ -2,12 +2,15 @@
 // stage, made durable with one fsync for many, named by the index, coded,
 // spread, and read back.
 //
-// Reading order: api.go (what the gateway sees), store.go (what an engine is
-// made of), open.go and replay.go (start), put.go, large.go and copy.go
-// (writes), commit.go, group.go and txn.go (the committer), staged.go (packs
-// on this disk), spread.go and release.go (packs leaving it), get.go and
-// window.go (reads), bucket.go, access.go and node.go (state), rebuild.go (the
-// index made again), pressure.go (limits), status.go (figures).
+// Reading order: api.go and api_upload.go (what the gateway sees), store.go
+// (what an engine is made of), open.go, load.go, replay.go and where.go (start),
+// put.go, large.go, copy.go and tags.go (writes), upload.go, part.go,
+// complete.go and expire.go (multipart uploads), commit.go, group.go, txn.go and
+// version.go (the committer), staged.go and finish.go (packs on this disk),
+// spread.go and release.go (packs leaving it), get.go and window.go (reads),
+// bucket.go, setting.go, access.go and node.go (state), rebuild.go (the index
+// made again), pressure.go and quota.go (limits), status.go and usage.go
+// (figures).
 //
 // The order of durable steps, of which everything else is a consequence:
 //

@@ -19,6 +19,7 @@ type txn struct {
 	last    cairn.Stamp
 	changes []index.Change
 	over    map[objectID]int // object -> change that made its newest version, this group
+	grown   map[uint64]int64 // bucket with a quota -> bytes that this group adds to its objects
 	useful  bool             // more than the preamble is in it
 }
 
@@ -52,22 +53,37 @@ func (t *txn) add(body pack.Body, parts []pack.Part) cairn.Stamp {
 	return rec.Stamp
 }
 
-// change is add for what an op asked for. A record that would not parse again
-// is ErrInvalid and not added: nothing may be acknowledged that breaks replay.
+// change is add for what an op asked for; parts count where body lists them
+// elsewhere. A record that would not parse again is ErrInvalid and not added:
+// nothing may be acknowledged that breaks replay.
 func (t *txn) change(body pack.Body, parts []pack.Part) (cairn.Stamp, error) {
 	if err := (pack.Record{Stamp: t.peek(), Body: body}).Check(); err != nil {
 		return cairn.Stamp{}, err
 	}
+	if _, list := whereOf(body); list == nil {
+		parts = nil
+	}
 	t.useful = true
 	n := len(t.changes)
 	stamp := t.add(body, parts)
-	switch b := body.(type) {
-	case pack.Put:
-		t.note(objectID{b.Bucket, b.Key}, n)
-	case pack.Delete:
-		t.note(objectID{b.Bucket, b.Key}, n)
+	if p, ok := putIn(body); ok {
+		t.note(objectID{p.Bucket, p.Key}, n)
+	}
+	if d, ok := body.(pack.Delete); ok {
+		t.note(objectID{d.Bucket, d.Key}, n)
 	}
 	return stamp, nil
+}
+
+// putIn returns the version that a record makes, if any.
+func putIn(b pack.Body) (p pack.Put, ok bool) {
+	switch b := b.(type) {
+	case pack.Put:
+		return b, true
+	case pack.UploadDone:
+		return b.Put, true
+	}
+	return p, false
 }
 
 // log is change where nobody asks for the stamp.
@@ -88,7 +104,7 @@ func (t *txn) note(o objectID, n int) {
 func (t *txn) object(bucket uint64, key string) (v index.Version, ok bool, err error) {
 	if n, there := t.over[objectID{bucket, key}]; there {
 		ch := t.changes[n]
-		p, isPut := ch.Record.Body.(pack.Put)
+		p, isPut := putIn(ch.Record.Body)
 		if !isPut {
 			return index.Version{}, false, nil
 		}

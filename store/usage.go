@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/cairn-storage/cairn"
@@ -19,6 +21,26 @@ func (s *Store) Used(id cairn.NodeID) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.onNodes[id]
+}
+
+// Usage is what the objects of a bucket come to. A copy counts like any object,
+// parts of uploads in progress do not.
+type Usage struct {
+	Objects int64
+	Bytes   int64
+}
+
+// Usage tells how much a bucket holds; ErrNoBucket where there is none.
+func (s *Store) Usage(ctx context.Context, bucket string) (Usage, error) {
+	if err := s.err(); err != nil {
+		return Usage{}, err
+	}
+	b, err := s.bucket(bucket)
+	if err != nil {
+		return Usage{}, fmt.Errorf("bucket %q: %w", bucket, err)
+	}
+	n := s.idx.Totals().Buckets[b.ID]
+	return Usage{Objects: int64(n.Objects), Bytes: int64(n.Bytes)}, nil
 }
 
 // account adds the files of a row, but those counted before, to what stands on
