@@ -28,13 +28,7 @@ func (c Config) Check() error {
 	add("dir", absolute(c.Dir))
 	add("identity", secretPath(c.Identity))
 	add("memory", between(c.Memory, 32*MiB, PiB))
-	add("s3.listen", listener(c.S3.Listen))
-	if !regionName.MatchString(c.S3.Region) {
-		add("s3.region", invalid("%q: use a-z, 0-9 and hyphens, or \"any\"", c.S3.Region))
-	}
-	if c.S3.PublicURL != "" {
-		add("s3.public_url", publicURL(c.S3.PublicURL))
-	}
+	c.S3.check(add)
 	if c.Admin.Listen != "" {
 		add("admin.listen", listener(c.Admin.Listen))
 		if c.Admin.Listen == c.S3.Listen && !strings.HasSuffix(c.Admin.Listen, ":0") {

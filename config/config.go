@@ -3,8 +3,8 @@
 //
 // Reading order: config.go (every key, and the defaults), load.go (file to
 // struct, strict), keys.go (which keys exist, and which one was meant), units.go
-// (sizes, durations, coding), check.go (what must hold), secret.go (files that
-// others may not read), show.go (the struct back to TOML).
+// (sizes, durations, coding), check.go and check_s3.go (what must hold), secret.go
+// and pair.go (files that others may not read), show.go (the struct back to TOML).
 //
 // It knows this machine only. Nodes, buckets and access keys are store state;
 // the [[node]] and [[bucket]] tables here are declarations that somebody else
@@ -48,7 +48,36 @@ type S3 struct {
 	// PublicURL is what clients sign and are redirected to when a proxy stands
 	// in front, such as "https://cache.example.org". Default: what they send.
 	PublicURL string `toml:"public_url"`
+	// Domains are names below which a host names its bucket: with
+	// ["s3.example.org"], photos.s3.example.org is the bucket photos. The path
+	// names it on every other host, and on the domain itself. Default: none.
+	Domains []string `toml:"domains"`
+	// TrustProxy lists addresses and networks of proxies, and "unix" for one
+	// that comes over the unix socket, whose X-Forwarded-For, -Proto and -Host
+	// are believed; the proxy must set them itself. Default: none.
+	TrustProxy []string `toml:"trust_proxy"`
+	// InsecureBasic takes HTTP Basic also over plain HTTP from other machines,
+	// where whoever is on the way reads the secret. Default false.
+	InsecureBasic bool `toml:"insecure_basic"`
+	// AccessLog is which requests get a line at level info: "errors" for those
+	// refused or failed, "all", or "off". All have one at level debug, and what
+	// is wrong with the gateway itself is told at warn and error. Default
+	// "errors".
+	AccessLog string `toml:"access_log"`
+	// TLS is the certificate that S3 is served with; without it, plain HTTP.
+	TLS TLS `toml:"tls"`
 }
+
+// TLS is the [s3.tls] table. Both files are read again when they change.
+type TLS struct {
+	// Cert is the path of the certificate with its issuers behind it, PEM.
+	Cert string `toml:"cert"`
+	// Key is the path of its private key, PEM, that nobody else may read.
+	Key string `toml:"key"`
+}
+
+// On reports whether there is a certificate to serve with.
+func (t TLS) On() bool { return t.Cert != "" }
 
 // Admin is the [admin] table.
 type Admin struct {
@@ -135,7 +164,7 @@ func Default() Config {
 	return Config{
 		Dir:    "/var/lib/cairn",
 		Memory: 128 * MiB,
-		S3:     S3{Listen: "127.0.0.1:9000", Region: AnyRegion},
+		S3:     S3{Listen: "127.0.0.1:9000", Region: AnyRegion, AccessLog: "errors"},
 		Admin:  Admin{Listen: "127.0.0.1:9001"},
 		Store:  Store{Flush: Flush{Max: Duration(30 * time.Second)}},
 		Stage:  Stage{Limit: 20 * GiB, Settle: Duration(10 * time.Minute)},
@@ -157,6 +186,11 @@ func (c Config) Resolve() Config {
 	below(&c.Identity, "identity")
 	below(&c.Admin.Socket, "admin.sock")
 	below(&c.Cache.Dir, "cache")
+	for _, list := range []*[]string{&c.S3.Domains, &c.S3.TrustProxy} {
+		if len(*list) == 0 { // one spelling of none
+			*list = nil
+		}
+	}
 	c.Nodes = append([]Node(nil), c.Nodes...)
 	for i := range c.Nodes {
 		if c.Nodes[i].Operator == "" {

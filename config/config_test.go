@@ -24,6 +24,11 @@ memory   = "256MiB"
 listen     = "unix:/run/cairn/s3.sock"
 region     = "garage"
 public_url = "https://cache.example.org"
+domains    = ["s3.example.org", # ours
+  "s3.lan"]
+trust_proxy = ["unix", "10.0.0.0/8", "::1"]
+insecure_basic = true
+access_log = "all"
 [admin]
 listen = ""
 socket = "/run/cairn/admin.sock"
@@ -60,7 +65,8 @@ func TestFullFile(t *testing.T) {
 	}
 	want := Config{
 		Dir: "/srv/cairn", Identity: "/run/credentials/cairn.service/identity", Memory: 256 * MiB,
-		S3:    S3{Listen: "unix:/run/cairn/s3.sock", Region: "garage", PublicURL: "https://cache.example.org"},
+		S3: S3{Listen: "unix:/run/cairn/s3.sock", Region: "garage", PublicURL: "https://cache.example.org", Domains: []string{"s3.example.org", "s3.lan"},
+			TrustProxy: []string{"unix", "10.0.0.0/8", "::1"}, InsecureBasic: true, AccessLog: "all"},
 		Admin: Admin{Socket: "/run/cairn/admin.sock"},
 		Store: Store{Coding: Coding{K: 4, M: 3}, Flush: Flush{Max: Duration(time.Minute)}},
 		Stage: Stage{Limit: 20 * GiB, Settle: Duration(5 * time.Minute)},
@@ -137,6 +143,22 @@ func TestErrorLines(t *testing.T) {
 		{"[s3]\nlisten = \"9000\"", `cairn.toml: s3.listen: "9000": write host:port such as "127.0.0.1:9000", or "unix:/run/cairn/s3.sock": invalid`},
 		{"[s3]\nlisten = \"127.0.0.1:http\"", `cairn.toml: s3.listen: "127.0.0.1:http": write host:port`},
 		{"[s3]\npublic_url = \"cache.example.org\"", `cairn.toml: s3.public_url: "cache.example.org": write scheme and host only, such as "https://cache.example.org": invalid`},
+		{"[s3]\ndomains = \"s3.example.org\"", `cairn.toml:2: "s3.domains" is a list of strings, write domains = ["..."]: invalid`},
+		{"[s3]\ndomains = [\"a.b\", 5]", `cairn.toml:2: "s3.domains" is a list of strings, write domains = ["..."]: invalid`},
+		{"[s3]\nlisten = [\":1\"]", `cairn.toml:2: "s3.listen" is a string, write listen = "...": invalid`},
+		{"[s3]\ndomains = [\"s3.example.org:443\"]", `cairn.toml: s3.domains: "s3.example.org:443": write the name alone, without scheme and port, such as "s3.example.org": invalid`},
+		{"[s3]\ndomains = [\"*.s3.example.org\"]", `cairn.toml: s3.domains: "*.s3.example.org": write a name in lower case, without "*.", such as "s3.example.org": invalid`},
+		{"[s3]\ndomains = [\"10.0.0.1\"]", `cairn.toml: s3.domains: "10.0.0.1": an address has no names below it, write a domain such as "s3.example.org": invalid`},
+		{"[s3]\ntrust_proxy = [\"10.0.0.0/33\"]", `cairn.toml: s3.trust_proxy: "10.0.0.0/33": write an address such as "127.0.0.1", a network such as "10.0.0.0/8", or "unix": invalid`},
+		{"[s3]\ntrust_proxy = [\"10.0.0.1/8\"]", `cairn.toml: s3.trust_proxy: "10.0.0.1/8": the network is "10.0.0.0/8", the address "10.0.0.1": invalid`},
+		{"[s3]\naccess_log = \"on\"", `cairn.toml: s3.access_log: "on": it can be "errors", "all" or "off": invalid`},
+		{"[s3]\ninsecure_basic = \"yes\"", `cairn.toml:2: "s3.insecure_basic" is true or false, write insecure_basic = true: invalid`},
+		{"[s3]\ntls = true", `cairn.toml:2: "s3.tls" is a table, write [s3.tls]: invalid`},
+		{"[s3.tls]\ncert = \"/c\"", `cairn.toml: s3.tls.key: is missing beside s3.tls.cert: invalid`},
+		{"[s3.tls]\nkey = \"/k\"", `cairn.toml: s3.tls.cert: is missing beside s3.tls.key: invalid`},
+		{"[s3.tls]\ncert = \"/c\"\nkey = \"/nix/store/k\"", `cairn.toml: s3.tls.key: /nix/store/k is under /nix/store, which everyone can read: keep it elsewhere, such as /run/secrets: invalid`},
+		{"[s3.tls]\ncert = \"c\"\nkey = \"/k\"", `cairn.toml: s3.tls.cert: "c" is not an absolute path: invalid`},
+		{"[s3]\nlisten = \"unix:/s\"\ntls = { cert = \"/c\", key = \"/k\" }", `cairn.toml: s3.tls: a unix socket is served without TLS: the proxy in front of it has the certificate: invalid`},
 		{"[admin]\nlisten = \"127.0.0.1:9000\"", `cairn.toml: admin.listen: "127.0.0.1:9000" is taken by s3.listen: invalid`},
 		{"[store]\nflush = { max = \"1ms\" }", `cairn.toml: store.flush.max: "1ms": from "100ms" to "1d" is possible: invalid`},
 		{"[store]\ncoding = \"30+3\"", `cairn.toml:2: store.coding: or "auto": coding 30+3: needs k >= 1, m >= 0 and at most 32 shards: invalid`},
@@ -176,6 +198,7 @@ func TestShowMarksDefaultsAndReadsBack(t *testing.T) {
 	for _, line := range []string{
 		"dir = \"/srv/cairn\"\n", "limit = \"20GiB\"  # default\n", "settle = \"5m\"\n", "flush = { max = \"1m\" }\n",
 		"operator = \"carol\"  # default\n", "capacity = \"900G\"\n", "public = true\n", "memory = \"1536MiB\"\n",
+		"domains = [\"s3.example.org\", \"s3.lan\"]\n", "insecure_basic = true\n", "[s3.tls]\n", "cert = \"\"  # default\n",
 	} {
 		if !strings.Contains(out.String(), "\n"+line) {
 			t.Errorf("no line %q in\n%s", line, out.String())
@@ -245,7 +268,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte("memory = \"64MiB\"\n[[node]]\nname = 'a'\nremote = 'local:/\\u00e9'\nsite = \"\\u0001\""))
-	f.Add([]byte("store.flush.max = \"2s\"\ns3 = { listen = \":0\", region = \"any\" }"))
+	f.Add([]byte("store.flush.max = \"2s\"\ns3 = { listen = \":0\", region = \"any\", domains = [], trust_proxy = ['::1'], tls = { cert = '/c', key = '/k' } }"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse("fuzz", text)
 		if err != nil {

@@ -14,6 +14,7 @@ const (
 	aSize     shape = "a size"
 	aDuration shape = "a duration"
 	aBool     shape = "true or false"
+	someTexts shape = "a list of strings"
 	aTable    shape = "a table"
 	aList     shape = "a list of tables"
 )
@@ -50,6 +51,8 @@ func (k keyShape) example() string {
 		return name + ` = "30s"`
 	case aBool:
 		return name + " = true"
+	case someTexts:
+		return name + ` = ["..."]`
 	case aTable:
 		return "[" + k.key + "]"
 	case aList:
@@ -88,6 +91,8 @@ func shapeOf(t reflect.Type) shape {
 		return aString
 	case t.Kind() == reflect.Bool:
 		return aBool
+	case t == reflect.TypeFor[[]string]():
+		return someTexts
 	case t.Kind() == reflect.Slice:
 		return aList
 	case t.Kind() == reflect.Struct:

@@ -138,6 +138,8 @@ func (w *walker) value(p *unstable.Parser, expr *unstable.Node, table string) {
 		fits = want.shape == aString || want.shape == aSize || want.shape == aDuration
 	case unstable.Bool:
 		fits = want.shape == aBool
+	case unstable.Array:
+		fits = want.shape == someTexts && allStrings(value)
 	case unstable.InlineTable:
 		fits = want.shape == aTable
 	}
@@ -154,6 +156,15 @@ func (w *walker) value(p *unstable.Parser, expr *unstable.Node, table string) {
 	if err := want.read(value.Data); err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s:%d: %s: %w", w.name, line, key, err))
 	}
+}
+
+func allStrings(array *unstable.Node) bool {
+	for it := array.Children(); it.Next(); {
+		if k := it.Node().Kind; k != unstable.String && k != unstable.Comment {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *walker) unknown(line int, key string) {

@@ -79,6 +79,11 @@ func (c Config) CheckSecrets() error {
 		}
 	}
 	add("identity", c.Identity, false)
+	if c.S3.TLS.On() {
+		if _, err := ReadPair(c.S3.TLS.Cert, c.S3.TLS.Key); err != nil {
+			errs = append(errs, fmt.Errorf("s3.tls: %w", err))
+		}
+	}
 	for i, n := range c.Nodes {
 		add(entry("node", i, n.Name)+": key_file", n.KeyFile, true)
 		add(entry("node", i, n.Name)+": password_file", n.PasswordFile, true)

@@ -45,7 +45,7 @@ func showTable(out *strings.Builder, table string, v, byDefault reflect.Value, k
 		default:
 			same, ok := known[tagName(f)]
 			if !ok {
-				same = v.Field(i).Interface() == byDefault.Field(i).Interface()
+				same = reflect.DeepEqual(v.Field(i).Interface(), byDefault.Field(i).Interface())
 			}
 			showKey(out, tagName(f), v.Field(i), same)
 		}
@@ -91,6 +91,12 @@ func literal(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Bool:
 		return fmt.Sprint(v.Bool())
+	case reflect.Slice:
+		var parts []string
+		for i := range v.Len() {
+			parts = append(parts, literal(v.Index(i)))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
 	case reflect.Struct:
 		var parts []string
 		for i := range v.NumField() {

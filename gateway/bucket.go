@@ -1,9 +1,9 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/xml"
-	"io"
 	"net/http"
 	"strings"
 )
@@ -15,7 +15,6 @@ const maxDocument = 64 << 10
 const defaultRegion = "us-east-1"
 
 type createBucketXML struct {
-	XMLName            xml.Name
 	LocationConstraint string
 	Location           *struct{}
 	Bucket             *struct{}
@@ -30,8 +29,8 @@ func (g *Gateway) createBucket(r *request) error {
 	}
 	if len(strings.TrimSpace(string(document))) > 0 {
 		var c createBucketXML
-		if err := xml.Unmarshal(document, &c); err != nil || c.XMLName.Local != "CreateBucketConfiguration" {
-			return fail(codeMalformedXML, "the body is not a CreateBucketConfiguration")
+		if err := parseXML(document, "CreateBucketConfiguration", &c); err != nil {
+			return err
 		}
 		if c.Location != nil || c.Bucket != nil || c.Tags != nil {
 			return notImplemented("a directory bucket or a bucket with tags")
@@ -40,27 +39,33 @@ func (g *Gateway) createBucket(r *request) error {
 	if err := g.c.Store.CreateBucket(r.Context(), r.key.Bucket); err != nil {
 		return err
 	}
-	h := r.w.Header()
-	h.Set("Location", "/"+r.key.Bucket)
-	h.Set("Content-Length", "0")
-	r.w.WriteHeader(http.StatusOK)
+	r.w.Header().Set("Location", "/"+r.key.Bucket)
+	r.writeEmpty(http.StatusOK)
 	return nil
 }
 
 // readDocument reads a small body, proven like any other.
-func (g *Gateway) readDocument(r *request) ([]byte, error) {
+func (g *Gateway) readDocument(r *request) ([]byte, error) { return g.readProven(r, maxDocument, 1) }
+
+// readProven reads a body of at most limit bytes, and takes times its size of
+// the budget for what will be made of it.
+func (g *Gateway) readProven(r *request, limit, times int64) ([]byte, error) {
 	b, size, release, err := g.openBody(r)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if size > maxDocument {
-		return nil, fail(codeMalformedXML, "the body has %d bytes, at most %d are read", size, maxDocument)
+	if size > limit {
+		return nil, fail(codeMalformedXML, "the body has %d bytes, at most %d are read", size, limit)
 	}
-	if err := g.reserve(r, size); err != nil {
+	if err := g.reserve(r, size*times); err != nil {
 		return nil, err
 	}
-	return io.ReadAll(b)
+	document := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := document.ReadFrom(b); err != nil {
+		return nil, err
+	}
+	return document.Bytes(), nil
 }
 
 // deleteBucket removes an empty bucket.
@@ -77,10 +82,8 @@ func (g *Gateway) headBucket(r *request) error {
 	if _, err := g.c.Store.Bucket(r.Context(), r.key.Bucket); err != nil {
 		return err
 	}
-	h := r.w.Header()
-	h.Set("X-Amz-Bucket-Region", g.regionOf(r))
-	h.Set("Content-Length", "0")
-	r.w.WriteHeader(http.StatusOK)
+	r.w.Header().Set("X-Amz-Bucket-Region", g.regionOf(r))
+	r.writeEmpty(http.StatusOK)
 	return nil
 }
 

@@ -72,7 +72,7 @@ func newRig(t testing.TB, edit ...func(*Config)) *rig {
 	} {
 		r.store.access[name] = store.Access{ID: name, Secret: "secret of " + name, Grants: grants}
 	}
-	c := Config{Store: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)), Registry: r.reg}
+	c := Config{Store: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)), Registry: r.reg, AccessLog: logAll}
 	for _, e := range edit {
 		e(&c)
 	}

@@ -26,6 +26,7 @@ var (
 	codeBucketOwned            = code{"BucketAlreadyOwnedByYou", 409}
 	codeEntityTooLarge         = code{"EntityTooLarge", 400}
 	codeIncompleteBody         = code{"IncompleteBody", 400}
+	codeHeaderTooLarge         = code{"RequestHeaderSectionTooLarge", 400}
 	codeInternal               = code{"InternalError", 500}
 	codeInvalidAccessKey       = code{"InvalidAccessKeyId", 403}
 	codeInvalidArgument        = code{"InvalidArgument", 400}
@@ -46,12 +47,26 @@ var (
 	codeNotImplemented         = code{"NotImplemented", 501}
 	codePreconditionFailed     = code{"PreconditionFailed", 412}
 	codeQuotaExceeded          = code{"QuotaExceeded", 507}
+	codeQueryParameters        = code{"AuthorizationQueryParametersError", 400}
 	codeRequestTimeout         = code{"RequestTimeout", 400}
 	codeSHA256Mismatch         = code{"XAmzContentSHA256Mismatch", 400}
 	codeSignatureMismatch      = code{"SignatureDoesNotMatch", 403}
 	codeSkewed                 = code{"RequestTimeTooSkewed", 403}
 	codeSlowDown               = code{"SlowDown", 503}
 	codeUnavailable            = code{"ServiceUnavailable", 503}
+
+	codeEntityTooSmall   = code{"EntityTooSmall", 400}
+	codeInvalidPart      = code{"InvalidPart", 400}
+	codeInvalidPartOrder = code{"InvalidPartOrder", 400}
+	codeMessageTooLong   = code{"MaxMessageLengthExceeded", 400}
+	codeNoSuchUpload     = code{"NoSuchUpload", 404}
+
+	codeAccessForbidden   = code{"AccessForbidden", 403}
+	codeBadRequest        = code{"BadRequest", 400}
+	codeBucketQuota       = code{"QuotaExceeded", 403} // of one bucket; codeQuotaExceeded is of the store
+	codeInvalidPartNumber = code{"InvalidPartNumber", 416}
+	codeInvalidTag        = code{"InvalidTag", 400}
+	codeNoCORS            = code{"NoSuchCORSConfiguration", 404}
 )
 
 // table carries out DESIGN section 12: class to S3 error and to a sentence
@@ -63,11 +78,14 @@ var table = []struct {
 }{
 	{store.ErrNoBucket, codeNoSuchBucket, "the bucket does not exist"},
 	{store.ErrBucketExists, codeBucketOwned, "the bucket exists already and is yours"},
+	{store.ErrNoUpload, codeNoSuchUpload, "the multipart upload does not exist; it may have been completed or aborted"},
+	{store.ErrNoPart, codeInvalidPart, "a listed part was not uploaded"},
 	{store.ErrBucketNotEmpty, codeBucketNotEmpty, "the bucket still holds objects; delete them first"},
 	{cairn.ErrFork, codeUnavailable, "another gateway writes to this store, so this one has stopped; its operator must decide which goes on"},
 	{cairn.ErrLost, codeInternal, "the object is lost: too few of its shards exist"},
 	{cairn.ErrCorrupt, codeInternal, "the object's bytes are not what was written, so they are not given out"},
 	{cairn.ErrFull, codeQuotaExceeded, "the store is full; delete objects or add space"},
+	{store.ErrQuota, codeBucketQuota, "the bucket's quota is used up; delete objects or raise it"},
 	{cairn.ErrDenied, codeAccessDenied, "access denied"},
 	{cairn.ErrPrecondition, codePreconditionFailed, "the object is not as the request's conditions want it"},
 	{cairn.ErrInvalid, codeInvalidArgument, "the request cannot be carried out as it is"},
@@ -90,6 +108,19 @@ type failure struct {
 	message string // for people: what, where, what to do
 	region  string // the right one, where the client's was wrong
 	cause   error  // may be nil
+	details []detail
+}
+
+// detail is one more element of an S3 error, for programs.
+type detail struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+// with adds a detail to f.
+func (f *failure) with(name string, value any) *failure {
+	f.details = append(f.details, detail{xml.Name{Local: name}, fmt.Sprint(value)})
+	return f
 }
 
 func (f *failure) Error() string { return f.code.name + ": " + f.message }
@@ -130,8 +161,10 @@ type errorXML struct {
 	Code      string
 	Message   text
 	Region    string `xml:",omitempty"`
+	Details   []detail
 	Resource  text
 	RequestID string `xml:"RequestId"`
+	HostID    string `xml:"HostId"`
 }
 
 // answerError answers r, to which nothing was answered yet, with err.
@@ -144,7 +177,11 @@ func (g *Gateway) answerError(r *request, err error) {
 	if f.code.status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, PUT, DELETE")
 	}
+	if f.code == codeAccessDenied && r.anonymous && r.sent.Get("Authorization") == "" && !r.presigned() && g.basicAllowed(r) {
+		// The status stays 403, which S3 clients and Nix know.
+		h.Set("WWW-Authenticate", challenge)
+	}
 	r.writeXML(f.code.status, errorXML{
-		Code: f.code.name, Message: escapeText(f.message), Region: f.region, Resource: escapeText(r.path), RequestID: r.id,
+		Code: f.code.name, Message: escapeText(f.message), Region: f.region, Details: f.details, Resource: escapeText(r.path), RequestID: r.id, HostID: g.host,
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/store"
 )
 
 // errShort is a store's reader that ended cleanly too early: a bug, but one
@@ -91,6 +92,7 @@ func (g *Gateway) headObject(r *request) error {
 type answer struct {
 	status int   // 200, 206 or 304
 	off, n int64 // the bytes to send
+	parts  int   // of the object, where one of several was asked for
 }
 
 // plan decides, from the request's conditions and range, what to send of o.
@@ -101,20 +103,47 @@ func plan(r *request, o cairn.Object) (answer, error) {
 	case http.StatusPreconditionFailed:
 		return answer{}, fail(codePreconditionFailed, "the object is not as the request's conditions want it; its ETag is %s", quote(o.ETag))
 	}
-	whole := answer{http.StatusOK, 0, o.Size}
 	v := r.Header.Get("Range")
+	if number := r.query.get("partNumber"); number != "" {
+		if v != "" {
+			return answer{}, fail(codeInvalidRequest, "a read has either a Range header or a partNumber, not both")
+		}
+		return planPart(number, o)
+	}
+	whole := answer{status: http.StatusOK, n: o.Size}
 	if v == "" || !ifRange(r.Header.Get("If-Range"), o) {
 		return whole, nil
 	}
 	off, n, kind := parseRange(v, o.Size)
 	switch kind {
 	case rangePart:
-		return answer{http.StatusPartialContent, off, n}, nil
+		return answer{status: http.StatusPartialContent, off: off, n: n}, nil
 	case rangeBeyond:
 		r.w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(o.Size, 10))
 		return answer{}, fail(codeInvalidRange, "the range %q lies beyond the object's %d bytes", v, o.Size)
 	}
 	return whole, nil
+}
+
+// planPart decides what to send for a partNumber. An object that was not
+// uploaded in parts is one.
+func planPart(v string, o cairn.Object) (answer, error) {
+	number, err := strconv.ParseUint(v, 10, 31)
+	if err != nil || number < 1 || number > store.MaxParts {
+		return answer{}, fail(codeInvalidArgument, "partNumber %q is not a number from 1 to %d", v, store.MaxParts)
+	}
+	sizes := o.Parts
+	if len(sizes) == 0 {
+		sizes = []int64{o.Size}
+	}
+	if number > uint64(len(sizes)) {
+		return answer{}, fail(codeInvalidPartNumber, "the object has no part %d, its last is %d", number, len(sizes))
+	}
+	a := answer{status: http.StatusPartialContent, parts: len(o.Parts), n: sizes[number-1]}
+	for _, size := range sizes[:number-1] {
+		a.off += size
+	}
+	return a, nil
 }
 
 // writeHeader sends status and headers of o.
@@ -128,9 +157,13 @@ func (p answer) writeHeader(r *request, o cairn.Object) {
 		return
 	}
 	h.Set("Content-Length", strconv.FormatInt(p.n, 10))
-	if p.status == http.StatusPartialContent {
+	if p.status == http.StatusPartialContent && p.n > 0 { // no range says no bytes
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", p.off, p.off+p.n-1, o.Size))
-	} else if r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" {
+	}
+	if p.parts > 0 {
+		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(p.parts))
+	}
+	if p.n == o.Size && r.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" {
 		// Of the whole object: a client would check a part against it and fail.
 		setChecksums(h, o.Checksum)
 	}

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/store"
 )
 
 const (
@@ -27,7 +29,8 @@ var keptNames = []struct{ name, override string }{
 }
 
 // keptHeaders picks from a PUT what is stored with the object: content
-// headers, without the encoding that was only for the way, and metadata.
+// headers, without the encoding that was only for the way, tags (as
+// store.TagsHeader) and metadata.
 func keptHeaders(h http.Header) (header, meta map[string]string, err error) {
 	var headerBytes, metaBytes int
 	for _, k := range keptNames {
@@ -61,7 +64,11 @@ func keptHeaders(h http.Header) (header, meta map[string]string, err error) {
 			return nil, nil, fail(codeMetadataTooLarge, "the headers or metadata kept with the object have %d bytes, at most %d are allowed", n, maxMeta)
 		}
 	}
-	return header, meta, nil
+	tags, err := headerTags(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	return withTags(header, tags), meta, nil
 }
 
 // withoutToken takes token out of a comma-separated list.
@@ -82,6 +89,10 @@ func withoutToken(list, token string) string {
 func setObjectHeaders(h http.Header, o cairn.Object) {
 	h.Set("Content-Type", defaultType)
 	for k, v := range o.Header {
+		if k == store.TagsHeader { // tags may be read by those who ask for them alone
+			h.Set("X-Amz-Tagging-Count", strconv.Itoa(1+strings.Count(v, "&")))
+			continue
+		}
 		h.Set(k, v)
 	}
 	for k, v := range o.Meta {

@@ -1,11 +1,7 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -15,33 +11,40 @@ import (
 	"github.com/cairn-storage/cairn/store"
 )
 
-const (
-	maxSkew = 15 * time.Minute
-	// maxGather is how large a body may be whose hash the client signed but
-	// did not send (curl 7.88): it is read whole before it is believed.
-	maxGather = 1 << 20
-)
+// maxSkew is how far the clocks of client and gateway may be apart.
+const maxSkew = 15 * time.Minute
 
 // identify finds out who asks and proves it, or leaves r anonymous. For a
 // signed body it prepares what proves the bytes as they come.
 func (g *Gateway) identify(r *request) error {
-	if r.query.has("X-Amz-Algorithm") || r.query.has("X-Amz-Signature") || r.query.has("AWSAccessKeyId") {
-		return notImplemented("presigned addresses")
-	}
-	header := r.Header.Get("Authorization")
+	header := r.sent.Get("Authorization")
 	scheme, _, _ := strings.Cut(header, " ")
+	basic := strings.EqualFold(scheme, "Basic")
 	switch {
+	case len(r.sent["Authorization"]) > 1:
+		return fail(codeInvalidArgument, "there is more than one Authorization header")
+	case r.presigned() && header != "" && !basic:
+		return fail(codeInvalidArgument, "only one of the query and the Authorization header may carry a signature")
+	case r.presigned():
+		// Whatever Basic says: clients add a netrc file's name and password to
+		// an address that they were merely redirected to.
+		return g.identifyPresigned(r)
+	case r.query.has("AWSAccessKeyId"), scheme == "AWS":
+		return fail(codeInvalidRequest, "signature version 2 is not supported, please use AWS4-HMAC-SHA256 (version 4), also to presign")
 	case header == "" && r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data"):
 		return notImplemented("POST forms")
 	case header == "":
 		return nil
-	case strings.EqualFold(scheme, "Basic"):
-		return notImplemented("HTTP Basic authentication")
+	case basic:
+		return g.identifyBasic(r)
 	case !sigv4.Claims(header):
 		return fail(codeInvalidRequest, "the authorization scheme %q is not supported, use AWS4-HMAC-SHA256", scheme)
-	case len(r.Header["Authorization"]) > 1:
-		return fail(codeInvalidArgument, "there is more than one Authorization header")
 	}
+	return g.identifySigned(r, header)
+}
+
+// identifySigned verifies a signature in the Authorization header.
+func (g *Gateway) identifySigned(r *request, header string) error {
 	auth, err := sigv4.ParseAuthorization(header)
 	if err != nil {
 		return &failure{code: codeAuthorizationMalformed, message: err.Error(), cause: err}
@@ -50,43 +53,39 @@ func (g *Gateway) identify(r *request) error {
 	if err != nil {
 		return err
 	}
-	access, err := g.c.Store.Access(r.Context(), auth.AccessKey)
-	if errors.Is(err, cairn.ErrNotExist) || err == nil && access.Secret == "" {
-		return fail(codeInvalidAccessKey, "the access key %s does not exist here", auth.AccessKey)
-	}
+	access, err := g.secretOf(r, auth.AccessKey)
 	if err != nil {
 		return err
 	}
-	if err := g.readPayload(r); err != nil {
+	chain, err := g.provePayload(r, auth, access.Secret, at)
+	if err != nil {
 		return err
 	}
-	signed := sigv4.Request{Method: r.Method, Path: r.path, Query: rawQuery(r.RequestURI), Host: r.Host, Header: r.Header, Length: r.ContentLength}
-	chain, err := auth.Verify(signed, access.Secret, r.payload.Value, at)
-	switch {
-	case errors.Is(err, sigv4.ErrUnsigned):
-		return &failure{code: codeAccessDenied, message: "there were headers present in the request which were not signed: " + err.Error(), cause: err}
-	case err != nil:
-		return &failure{code: codeSignatureMismatch, cause: err, message: "the signature does not fit: check the secret of " + auth.AccessKey +
-			", and that no proxy changes method, path or headers; the gateway saw Host " + r.Host}
-	}
-	r.anonymous, r.access, r.region, r.chain = false, access, auth.Scope.Region, chain
+	r.anonymous, r.access, r.region, r.chain, r.proof = false, access, auth.Scope.Region, chain, "signed"
 	return nil
+}
+
+// secretOf finds the access key that a signature names.
+func (g *Gateway) secretOf(r *request, id string) (store.Access, error) {
+	access, err := g.c.Store.Access(r.Context(), id)
+	if errors.Is(err, cairn.ErrNotExist) || err == nil && access.Secret == "" {
+		return access, fail(codeInvalidAccessKey, "the access key %s does not exist here", id).with("AWSAccessKeyId", id)
+	}
+	return access, err
 }
 
 // signedAt is the time that r was signed for, when it is near enough to now
 // and auth's scope fits.
 func (g *Gateway) signedAt(r *request, auth sigv4.Authorization) (time.Time, error) {
-	if want := g.c.Region; want != "" && auth.Scope.Region != want {
-		f := fail(codeAuthorizationMalformed, "the region %q is wrong; expecting %q", auth.Scope.Region, want)
-		f.region = want
-		return time.Time{}, f
+	if err := g.checkRegion(auth); err != nil {
+		return time.Time{}, err
 	}
 	var at time.Time
 	var err error
-	if v := r.Header.Get("X-Amz-Date"); v != "" {
+	if v := r.sent.Get("X-Amz-Date"); v != "" {
 		at, err = time.Parse(sigv4.TimeFormat, v)
 	} else {
-		at, err = http.ParseTime(r.Header.Get("Date"))
+		at, err = http.ParseTime(r.sent.Get("Date"))
 	}
 	if err != nil {
 		return at, fail(codeAccessDenied, "a signed request needs a valid x-amz-date (yyyymmddThhmmssZ) or Date header")
@@ -97,45 +96,48 @@ func (g *Gateway) signedAt(r *request, auth sigv4.Authorization) (time.Time, err
 	now := time.Now()
 	if d := now.Sub(at); d > maxSkew || d < -maxSkew {
 		return at, fail(codeSkewed, "the request is from %s, the server's time is %s: set the clock, at most 15 minutes apart are allowed",
-			at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
+			with("RequestTime", at.UTC().Format(time.RFC3339)).with("ServerTime", now.UTC().Format(time.RFC3339)).
+			with("MaxAllowedSkewMilliseconds", maxSkew.Milliseconds())
 	}
 	return at, nil
 }
 
-// readPayload reads how the body is protected. Where only the signature says
-// so, a small body is gathered to compute the hash that was signed.
-func (g *Gateway) readPayload(r *request) error {
-	if v := r.Header.Get("X-Amz-Content-Sha256"); v != "" {
-		p, err := sigv4.ParsePayload(v)
-		switch {
-		case err != nil && strings.Contains(v, "ECDSA"):
-			return notImplemented(v)
-		case err != nil:
-			return fail(codeInvalidArgument, "%v", err)
-		}
-		r.payload = p
+// checkRegion refuses a signature for another region than the configured one.
+func (g *Gateway) checkRegion(auth sigv4.Authorization) error {
+	want := g.c.Region
+	if want == "" || auth.Scope.Region == want {
 		return nil
 	}
-	switch n := r.ContentLength; {
-	case n == 0:
-		r.payload.Value = emptySHA256
-	case n < 0:
-		return fail(codeMissingLength, "a body needs a Content-Length")
-	case n > maxGather:
-		return fail(codeInvalidRequest, "a body of over %d bytes needs the header x-amz-content-sha256", maxGather)
-	default:
-		if err := g.reserve(r, n); err != nil {
-			return err
+	f := fail(codeAuthorizationMalformed, "the region %q is wrong; expecting %q", auth.Scope.Region, want)
+	f.region = want
+	return f
+}
+
+// prove verifies auth's signature over r as any of the hosts and with any of
+// the payloads that the client may have meant, and says which payload it was.
+func (g *Gateway) prove(r *request, auth sigv4.Authorization, secret string, at time.Time, payloads ...string) (*sigv4.Chain, string, error) {
+	signed := sigv4.Request{Method: r.Method, Path: r.path, Query: rawQuery(r.RequestURI), Header: r.sent, Length: r.ContentLength}
+	for _, signed.Host = range r.hosts {
+		for _, payload := range payloads {
+			chain, err := auth.Verify(signed, secret, payload, at)
+			switch {
+			case err == nil:
+				return chain, payload, nil
+			case errors.Is(err, sigv4.ErrUnsigned):
+				return nil, "", &failure{code: codeAccessDenied, message: "there were headers present in the request which were not signed: " + err.Error(), cause: err}
+			case !errors.Is(err, sigv4.ErrMismatch):
+				return nil, "", err
+			}
 		}
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r.wire, body); err != nil {
-			return fmt.Errorf("read the body: %w", err)
-		}
-		sum := sha256.Sum256(body)
-		r.payload.Value = hex.EncodeToString(sum[:])
-		r.gathered = body
 	}
-	return nil
+	return nil, "", &failure{code: codeSignatureMismatch, cause: sigv4.ErrMismatch, message: "the signature does not fit: check the secret of " + auth.AccessKey +
+		", and that no proxy changes method, path or headers; the gateway saw Host " + r.Host + " and tried " + strings.Join(r.hosts, ", ")}
+}
+
+func rawQuery(uri string) string {
+	_, q, _ := strings.Cut(uri, "?")
+	return q
 }
 
 // permit refuses what the caller's key, or the public, may not do.
@@ -159,9 +161,4 @@ func (g *Gateway) permit(r *request) error {
 		return fail(codeAccessDenied, "the access key %s has %s in bucket %s; %s needs %s", r.access.ID, have, r.key.Bucket, r.op.name, r.op.level)
 	}
 	return nil
-}
-
-func rawQuery(uri string) string {
-	_, q, _ := strings.Cut(uri, "?")
-	return q
 }

@@ -52,12 +52,16 @@ func TestWhoAsksMustProveIt(t *testing.T) {
 		}), 400, "InvalidRequest"},
 		{"HTTP Basic", with(func(c *call) {
 			c.after = func(r *http.Request, _ *[]byte) { r.SetBasicAuth("writer", "secret of writer") }
-		}), 501, "NotImplemented"},
+		}), 200, ""},
+		{"another scheme", with(func(c *call) {
+			c.after = func(r *http.Request, _ *[]byte) { r.Header.Set("Authorization", "Bearer x") }
+		}), 400, "InvalidRequest"},
 		{"two headers", with(func(c *call) {
 			c.after = func(r *http.Request, _ *[]byte) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }
 		}), 400, "InvalidArgument"},
-		{"presigned", call{method: "GET", path: "/private/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", as: "-"}, 501, "NotImplemented"},
-		{"presigned, version 2", call{method: "GET", path: "/private/k?AWSAccessKeyId=writer&Signature=0&Expires=1", as: "-"}, 501, "NotImplemented"},
+		{"presigned, but not wholly", call{method: "GET", path: "/private/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", as: "-"}, 400, "AuthorizationQueryParametersError"},
+		{"presigned and signed", call{method: "GET", path: "/private/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0"}, 400, "InvalidArgument"},
+		{"presigned, version 2", call{method: "GET", path: "/private/k?AWSAccessKeyId=writer&Signature=0&Expires=1", as: "-"}, 400, "InvalidRequest"},
 		{"a form", call{method: "POST", path: "/private", as: "-", header: []string{"Content-Type", "multipart/form-data; boundary=x"}}, 501, "NotImplemented"},
 		{"a hash of something, but no body", with(func(c *call) { c.mode = hexSum([]byte("something")) }), 400, "XAmzContentSHA256Mismatch"},
 	} {
@@ -174,7 +178,7 @@ func TestHazardC14ThePublicMayReadObjectsOfPublicBucketsOnly(t *testing.T) {
 		{"HEAD", "/public", 403, ""}, {"GET", "/", 403, "AccessDenied"}, {"GET", "/public/k?acl", 403, "AccessDenied"},
 		{"PUT", "/public/k", 403, "AccessDenied"}, {"DELETE", "/public/k", 403, "AccessDenied"},
 		{"POST", "/public?delete", 403, "AccessDenied"}, {"PUT", "/public", 403, "AccessDenied"},
-		{"OPTIONS", "/public/k", 403, "AccessDenied"}, {"PATCH", "/public/k", 403, "AccessDenied"},
+		{"OPTIONS", "/public/k", 400, "BadRequest"}, {"OPTIONS", "/", 403, "AccessDenied"}, {"PATCH", "/public/k", 403, "AccessDenied"},
 	} {
 		r.expect(call{method: c.method, path: c.path, as: "-"}, c.status, c.code)
 	}

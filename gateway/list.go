@@ -14,23 +14,34 @@ import (
 // maxPage is the most entries of one page, as S3 has it.
 const maxPage = 1000
 
+// listCost is about what an entry takes while its page is made, in bytes.
+const listCost = 2 << 10
+
 const xmlTime = "2006-01-02T15:04:05.000Z"
 
+// listXML is a page in either version; each leaves the other's fields out.
 type listXML struct {
-	XMLName               xml.Name `xml:"ListBucketResult"`
-	Namespace             string   `xml:"xmlns,attr"`
-	Name                  string
-	Prefix                text
+	XMLName   xml.Name `xml:"ListBucketResult"`
+	Namespace string   `xml:"xmlns,attr"`
+	Name      string
+	Prefix    text
+
+	// Version 1.
+	Marker     *text
+	NextMarker *text
+
+	// Version 2.
 	StartAfter            *text
 	ContinuationToken     string `xml:",omitempty"`
 	NextContinuationToken string `xml:",omitempty"`
-	KeyCount              int
-	MaxKeys               int
-	Delimiter             *text
-	EncodingType          string `xml:",omitempty"`
-	IsTruncated           bool
-	Contents              []entryXML
-	CommonPrefixes        []prefixXML
+	KeyCount              *int
+
+	MaxKeys        int
+	Delimiter      *text
+	EncodingType   string `xml:",omitempty"`
+	IsTruncated    bool
+	Contents       []entryXML
+	CommonPrefixes []prefixXML
 }
 
 type entryXML struct {
@@ -54,37 +65,41 @@ type ownerXML struct {
 
 func owner() *ownerXML { return &ownerXML{ID: text{"cairn"}, DisplayName: text{"cairn"}} }
 
-// listObjects answers ListObjectsV2 with one page.
+// listObjects answers ListObjects, or ListObjectsV2, with one page.
 func (g *Gateway) listObjects(r *request) error {
 	q := r.query
-	page := maxPage
-	if v := q.get("max-keys"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 31)
-		if err != nil {
-			return fail(codeInvalidArgument, "max-keys %q is not a number from 0 up", v)
-		}
-		page = min(int(n), maxPage)
+	max, err := pageSize(q, "max-keys", maxPage)
+	if err != nil {
+		return err
 	}
-	encode := escapeText
-	switch v := q.get("encoding-type"); v {
+	encode, err := keyEncoding(q)
+	if err != nil {
+		return err
+	}
+	second := false
+	switch v := q.get("list-type"); v {
 	case "":
-	case "url":
-		encode = func(s string) text { return text{string(sigv4.AppendEscaped(nil, s, true))} }
+	case "2":
+		second = true
 	default:
-		return fail(codeInvalidArgument, "encoding-type %q is not known, only url is", v)
+		return fail(codeInvalidArgument, "list-type %q is not known, only 2 is", v)
 	}
-	ask := store.ListRequest{Bucket: r.key.Bucket, Prefix: q.get("prefix"), Delimiter: q.get("delimiter"), After: q.get("start-after"), Max: page}
-	token := q.get("continuation-token")
-	if q.has("continuation-token") {
-		after, ok := parseToken(token)
-		if !ok {
-			return fail(codeInvalidArgument, "the continuation token is not one of ours")
+	ask := store.ListRequest{Bucket: r.key.Bucket, Prefix: q.get("prefix"), Delimiter: q.get("delimiter"), After: q.get("marker"), Max: max}
+	if second {
+		ask.After = q.get("start-after")
+		if q.has("continuation-token") {
+			after, ok := parseToken(q.get("continuation-token"))
+			if !ok {
+				return fail(codeInvalidArgument, "the continuation token is not one of ours")
+			}
+			ask.After = after
 		}
-		ask.After = after
+	}
+	if err := g.reserve(r, int64(max)*listCost); err != nil {
+		return err
 	}
 	var l store.Listing
-	var err error
-	if page > 0 {
+	if max > 0 {
 		l, err = g.c.Store.List(r.Context(), ask)
 	} else {
 		_, err = g.c.Store.Bucket(r.Context(), r.key.Bucket)
@@ -93,24 +108,24 @@ func (g *Gateway) listObjects(r *request) error {
 		return err
 	}
 	out := listXML{
-		Namespace: s3Namespace, Name: r.key.Bucket, Prefix: encode(ask.Prefix), ContinuationToken: token,
-		KeyCount: len(l.Objects) + len(l.Prefixes), MaxKeys: page, EncodingType: q.get("encoding-type"), IsTruncated: l.More,
+		Namespace: s3Namespace, Name: r.key.Bucket, Prefix: encode(ask.Prefix),
+		MaxKeys: max, EncodingType: q.get("encoding-type"), IsTruncated: l.More,
 		Contents: make([]entryXML, 0, len(l.Objects)), CommonPrefixes: make([]prefixXML, 0, len(l.Prefixes)),
 	}
-	if v := q.get("start-after"); v != "" {
-		t := encode(v)
-		out.StartAfter = &t
-	}
 	if ask.Delimiter != "" {
-		t := encode(ask.Delimiter)
-		out.Delimiter = &t
+		out.Delimiter = some(encode(ask.Delimiter))
 	}
-	if l.More {
-		out.NextContinuationToken = makeToken(l.Next)
+	if second {
+		out.second(q, l, encode)
+	} else {
+		out.first(ask, l, encode)
 	}
-	withOwner := q.get("fetch-owner") == "true"
+	var whose *ownerXML
+	if !second || q.get("fetch-owner") == "true" {
+		whose = owner()
+	}
 	for _, o := range l.Objects {
-		out.Contents = append(out.Contents, entry(o, encode, withOwner))
+		out.Contents = append(out.Contents, entry(o, encode, whose))
 	}
 	for _, p := range l.Prefixes {
 		out.CommonPrefixes = append(out.CommonPrefixes, prefixXML{encode(p)})
@@ -119,17 +134,63 @@ func (g *Gateway) listObjects(r *request) error {
 	return nil
 }
 
-func entry(o cairn.Object, encode func(string) text, withOwner bool) entryXML {
+// first fills in what only version 1 has. Without a delimiter clients go on
+// from the last key; S3 names a NextMarker only where that is not enough.
+func (x *listXML) first(ask store.ListRequest, l store.Listing, encode func(string) text) {
+	x.Marker = some(encode(ask.After))
+	if l.More && ask.Delimiter != "" {
+		x.NextMarker = some(encode(l.Next))
+	}
+}
+
+// second fills in what only version 2 has.
+func (x *listXML) second(q params, l store.Listing, encode func(string) text) {
+	x.KeyCount = some(len(l.Objects) + len(l.Prefixes))
+	x.ContinuationToken = q.get("continuation-token")
+	if v := q.get("start-after"); v != "" {
+		x.StartAfter = some(encode(v))
+	}
+	if l.More {
+		x.NextContinuationToken = makeToken(l.Next)
+	}
+}
+
+func some[T any](v T) *T { return &v }
+
+// pageSize reads how many entries a page shall have: most where nothing was
+// said, and never more.
+func pageSize(q params, name string, most int) (int, error) {
+	v := q.get(name)
+	if v == "" {
+		return most, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 31)
+	if err != nil {
+		return 0, fail(codeInvalidArgument, "%s %q is not a number from 0 to %d", name, v, 1<<31-1)
+	}
+	return min(int(n), most), nil
+}
+
+// keyEncoding is how keys are written in an answer to q.
+func keyEncoding(q params) (func(string) text, error) {
+	switch v := q.get("encoding-type"); v {
+	case "":
+		return escapeText, nil
+	case "url":
+		return func(s string) text { return text{string(sigv4.AppendEscaped(nil, s, true))} }, nil
+	default:
+		return nil, fail(codeInvalidArgument, "encoding-type %q is not known, only url is", v)
+	}
+}
+
+func entry(o cairn.Object, encode func(string) text, whose *ownerXML) entryXML {
 	e := entryXML{
-		Key: encode(o.Key.Object), LastModified: o.Modified.UTC().Format(xmlTime), ETag: text{"&quot;" + o.ETag + "&quot;"},
-		Size: o.Size, StorageClass: "STANDARD",
+		Key: encode(o.Key.Object), LastModified: o.Modified.UTC().Format(xmlTime), ETag: quotedText(o.ETag),
+		Size: o.Size, Owner: whose, StorageClass: "STANDARD",
 	}
 	for _, c := range o.Checksum {
 		e.ChecksumAlgorithm = append(e.ChecksumAlgorithm, c.Algorithm)
-		e.ChecksumType = "FULL_OBJECT"
-	}
-	if withOwner {
-		e.Owner = owner()
+		e.ChecksumType = checksumType(c)
 	}
 	return e
 }
@@ -148,39 +209,4 @@ func parseToken(token string) (next string, ok bool) {
 		return "", false
 	}
 	return string(raw[1:]), true
-}
-
-type bucketsXML struct {
-	XMLName   xml.Name `xml:"ListAllMyBucketsResult"`
-	Namespace string   `xml:"xmlns,attr"`
-	Owner     *ownerXML
-	Buckets   struct{ Bucket []bucketXML }
-	Prefix    *text
-}
-
-type bucketXML struct {
-	Name         string
-	CreationDate string
-}
-
-// listBuckets answers with the buckets that the key may read.
-func (g *Gateway) listBuckets(r *request) error {
-	all, err := g.c.Store.Buckets(r.Context())
-	if err != nil {
-		return err
-	}
-	out := bucketsXML{Namespace: s3Namespace, Owner: owner()}
-	prefix := r.query.get("prefix")
-	if prefix != "" {
-		t := escapeText(prefix)
-		out.Prefix = &t
-	}
-	for _, b := range all {
-		if r.access.Allows(b.Name) < store.Read || len(b.Name) < len(prefix) || b.Name[:len(prefix)] != prefix {
-			continue
-		}
-		out.Buckets.Bucket = append(out.Buckets.Bucket, bucketXML{b.Name, b.Created.UTC().Format(xmlTime)})
-	}
-	r.writeXML(http.StatusOK, out)
-	return nil
 }

@@ -12,10 +12,10 @@ import (
 
 // page is a ListObjectsV2 answer as a client reads it.
 type page struct {
-	Name, Prefix, Delimiter, StartAfter, ContinuationToken, NextContinuationToken, EncodingType string
-	KeyCount, MaxKeys                                                                           int
-	IsTruncated                                                                                 bool
-	Contents                                                                                    []struct {
+	Name, Prefix, Delimiter, StartAfter, ContinuationToken, NextContinuationToken, EncodingType, Marker, NextMarker string
+	KeyCount, MaxKeys                                                                                               int
+	IsTruncated                                                                                                     bool
+	Contents                                                                                                        []struct {
 		Key, LastModified, ETag, StorageClass, ChecksumAlgorithm string
 		Size                                                     int64
 		Owner                                                    *struct{ ID string }
@@ -99,7 +99,95 @@ func TestListing(t *testing.T) {
 	}
 	r.expect(call{method: "GET", path: "/nowhere?list-type=2", as: "admin"}, 404, "NoSuchBucket")
 	r.expect(call{method: "GET", path: "/nowhere?list-type=2&max-keys=0", as: "admin"}, 404, "NoSuchBucket")
-	r.expect(call{method: "GET", path: "/private"}, 501, "NotImplemented")
+	for _, q := range []string{"?list-type=1", "?list-type=x", "?max-keys=-1", "?max-keys=x", "?max-keys=1e3", "?max-keys=99999999999", "?encoding-type=xml"} {
+		r.expect(call{method: "GET", path: "/private" + q}, 400, "InvalidArgument")
+	}
+}
+
+// first is a ListObjects answer, of version 1.
+func (r *rig) first(query string) (p page, body string) {
+	r.t.Helper()
+	a := r.expect(call{method: "GET", path: "/private?" + query}, 200, "")
+	if err := xml.Unmarshal([]byte(a.body), &p); err != nil {
+		r.t.Fatalf("%v in %s", err, a.body)
+	}
+	for _, never := range []string{"KeyCount", "ContinuationToken", "StartAfter"} {
+		if strings.Contains(a.body, never) {
+			r.t.Errorf("%s is of version 2: %s", never, a.body)
+		}
+	}
+	return p, a.body
+}
+
+func TestListingOfVersion1(t *testing.T) {
+	r := newRig(t)
+	for _, k := range []string{"a", "b/1", "b/2", "b/c/3", "d e", "f+g", "h&<i>", "p%2F", "é"} {
+		r.put("private", k, k)
+	}
+	for _, c := range []struct {
+		query  string
+		want   string
+		marker string // next; only with a delimiter, and as it is written
+		more   bool
+	}{
+		{"", "a b/1 b/2 b/c/3 d e f+g h&<i> p%2F é", "", false},
+		{"list-type=", "a b/1 b/2 b/c/3 d e f+g h&<i> p%2F é", "", false},
+		{"start-after=z&continuation-token=x&prefix=a", "a", "", false},
+		{"marker=b/2", "b/c/3 d e f+g h&<i> p%2F é", "", false},
+		{"max-keys=2", "a b/1", "", true},
+		{"max-keys=2&delimiter=/", "a b/", "b/", true},
+		{"max-keys=2&delimiter=/&marker=b/", "d e f+g", "f+g", true},
+		{"max-keys=1&delimiter=%20e", "a", "a", true},
+		{"prefix=b/&delimiter=c/", "b/1 b/2 b/c/", "", false},
+		{"prefix=b/&delimiter=1", "b/2 b/c/3 b/1", "", false},
+		{"prefix=p%252F", "p%2F", "", false},
+		{"prefix=p%25", "p%2F", "", false},
+		{"prefix=%25", "", "", false},
+		{"max-keys=0", "", "", false},
+		{"max-keys=0&delimiter=/", "", "", false},
+		{"max-keys=2&delimiter=/&marker=b/&encoding-type=url", "d%20e f%2Bg", "f%2Bg", true},
+	} {
+		t.Run(c.query, func(t *testing.T) {
+			r.t = t
+			p, body := r.first(c.query)
+			if got := strings.Join(p.keys(), " "); got != c.want || p.NextMarker != c.marker || p.IsTruncated != c.more {
+				t.Errorf("%q, next %q, more %v; want %q, %q, %v", got, p.NextMarker, p.IsTruncated, c.want, c.marker, c.more)
+			}
+			if !strings.Contains(body, "<Marker>") {
+				t.Errorf("no marker in %s", body)
+			}
+			for _, o := range p.Contents {
+				if o.Owner == nil || o.Owner.ID == "" {
+					t.Errorf("%s has no owner", o.Key)
+				}
+			}
+		})
+	}
+	r.t = t
+	if p, _ := r.first("encoding-type=url&prefix=f%2B&marker=d%20e&delimiter=%26%3C"); p.Prefix != "f%2B" || p.Marker != "d%20e" || p.Delimiter != "%26%3C" || p.EncodingType != "url" {
+		t.Errorf("%+v", p)
+	}
+	r.expect(call{method: "GET", path: "/nowhere", as: "admin"}, 404, "NoSuchBucket")
+	// Pages by marker join to the whole, also across common prefixes.
+	for _, delimiter := range []string{"", "/", "/c", "e"} {
+		all, _ := r.first("delimiter=" + url.QueryEscape(delimiter))
+		var got []string
+		for marker, more := "", true; more; {
+			p, _ := r.first("max-keys=1&delimiter=" + url.QueryEscape(delimiter) + "&marker=" + url.QueryEscape(marker))
+			got = append(got, p.keys()...)
+			if more = p.IsTruncated; !more {
+				break
+			}
+			if marker = p.NextMarker; delimiter == "" {
+				marker = p.Contents[0].Key
+			}
+		}
+		want := all.keys()
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("delimiter %q: %q, want %q", delimiter, got, want)
+		}
+	}
 }
 
 func TestPagesJoinToTheWholeList(t *testing.T) {
@@ -185,6 +273,23 @@ func TestListBucketsShowsWhatTheKeyMayRead(t *testing.T) {
 	}
 	if got := names("admin", "?prefix=pu"); got != "public" {
 		t.Errorf("%q", got)
+	}
+	a := r.expect(call{method: "GET", path: "/?max-buckets=1"}, 200, "")
+	var l struct {
+		ContinuationToken string
+		Buckets           struct{ Bucket []struct{ Name string } }
+	}
+	if err := xml.Unmarshal([]byte(a.body), &l); err != nil || len(l.Buckets.Bucket) != 1 || l.Buckets.Bucket[0].Name != "private" {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	if got := names("writer", "?max-buckets=1&continuation-token="+url.QueryEscape(l.ContinuationToken)); got != "public" {
+		t.Errorf("the second page is %q", got)
+	}
+	if a := r.expect(call{method: "GET", path: "/?max-buckets=2"}, 200, ""); strings.Contains(a.body, "ContinuationToken") {
+		t.Errorf("a next page of nothing: %s", a.body)
+	}
+	for _, q := range []string{"max-buckets=0", "max-buckets=x", "continuation-token=AAAA"} {
+		r.expect(call{method: "GET", path: "/?" + q}, 400, "InvalidArgument")
 	}
 }
 

@@ -8,6 +8,13 @@ import (
 	"time"
 )
 
+// Which requests Config.AccessLog puts at Info.
+const (
+	logAll    = "all"
+	logErrors = "errors"
+	logOff    = "off"
+)
+
 // account writes the one log line of a request and counts it. err is why it
 // failed; finished is false when the answer was torn.
 func (g *Gateway) account(r *request, err error, finished bool) {
@@ -23,18 +30,18 @@ func (g *Gateway) account(r *request, err error, finished bool) {
 	// all the same.
 	ctx := context.WithoutCancel(r.Context())
 	verbose := g.log.Enabled(ctx, slog.LevelDebug)
-	if verbose && level == slog.LevelInfo {
+	if level == slog.LevelInfo && !g.loud(err, f) {
 		level = slog.LevelDebug
 	}
 	if !g.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 16)
+	attrs := make([]slog.Attr, 0, 20)
 	attrs = append(attrs, slog.String("request", r.id), slog.String("op", r.op.name), slog.String("bucket", r.key.Bucket),
 		slog.Int("status", r.w.status), slog.Int64("received", r.wire.received), slog.Int64("bytes", r.w.sent),
-		slog.Duration("took", took), slog.String("from", r.RemoteAddr))
+		slog.Duration("took", took), slog.String("from", r.peer.address))
 	if !r.anonymous {
-		attrs = append(attrs, slog.String("access", r.access.ID))
+		attrs = append(attrs, slog.String("access", r.access.ID), slog.String("auth", r.proof))
 	}
 	if verbose && r.key.Object != "" {
 		attrs = append(attrs, slog.String("object", r.key.Object))
@@ -42,17 +49,33 @@ func (g *Gateway) account(r *request, err error, finished bool) {
 	if f != nil {
 		attrs = append(attrs, slog.String("code", f.code.name))
 		if f.code == codeSignatureMismatch {
-			attrs = append(attrs, slog.String("host", r.Host))
+			attrs = append(attrs, slog.String("host", r.Host), slog.Any("tried", r.hosts))
 		}
 		if level >= slog.LevelWarn || verbose {
 			attrs = append(attrs, slog.String("err", r.private(err.Error(), verbose)))
 		}
+	}
+	if bug := (*panicked)(nil); errors.As(err, &bug) {
+		attrs = append(attrs, slog.String("stack", string(bug.stack)))
 	}
 	message := "answered"
 	if !finished {
 		message = "answer torn"
 	}
 	g.log.LogAttrs(ctx, level, message, attrs...)
+}
+
+// loud reports whether a request that is nothing to worry about is for Info.
+func (g *Gateway) loud(err error, f *failure) bool {
+	switch g.c.AccessLog {
+	case logAll:
+		return true
+	case logOff:
+		return false
+	}
+	// What is not there, or not as a condition wants it, is a usual answer: for
+	// Nix most of them are.
+	return err != nil && f.code != codeNoSuchKey && f.code != codePreconditionFailed
 }
 
 // levelOf is Error where a request failed that should not have, Warn where

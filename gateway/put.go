@@ -34,7 +34,6 @@ func (g *Gateway) putObject(r *request) error {
 	h := r.w.Header()
 	h.Set("ETag", quote(o.ETag))
 	setChecksums(h, o.Checksum)
-	h.Set("Content-Length", "0")
-	r.w.WriteHeader(http.StatusOK)
+	r.writeEmpty(http.StatusOK)
 	return nil
 }

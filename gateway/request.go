@@ -3,6 +3,7 @@ package gateway
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,11 @@ type request struct {
 	w     *response
 	id    string
 	began time.Time
+	peer  peer
+	sent  http.Header // as it came; a presigned request's Header has more
 
-	path  string // as on the wire, without the query
+	hosts []string // that the client may have addressed, see hosting
+	path  string   // as on the wire, without the query
 	query params
 	key   cairn.Key // Object is empty for a bucket, Bucket too for the root
 	op    operation
@@ -28,6 +32,7 @@ type request struct {
 	anonymous bool
 	access    store.Access // of a request that is not anonymous
 	region    string       // that the client signed for
+	proof     string       // how it was proven: signed, presigned or basic
 	payload   sigv4.Payload
 	chain     *sigv4.Chain // continues the signature in a chained body
 	gathered  []byte       // a body that was read whole to compute its hash
@@ -36,9 +41,10 @@ type request struct {
 	reserved int64 // bytes of the budget, given back at the end
 }
 
-func newRequest(w http.ResponseWriter, hr *http.Request) *request {
-	r := &request{Request: hr, id: requestID(), began: time.Now(), op: opUnknown, anonymous: true}
+func (g *Gateway) newRequest(w http.ResponseWriter, hr *http.Request) *request {
+	r := &request{Request: hr, id: requestID(), began: time.Now(), op: opUnknown, anonymous: true, sent: hr.Header, peer: g.proxies.peerOf(hr)}
 	r.w = newResponse(w, r.id)
+	w.Header().Set("X-Amz-Id-2", g.host)
 	r.wire = &wire{src: hr.Body, ctl: r.w.ctl, ended: hr.ContentLength == 0}
 	return r
 }
@@ -54,10 +60,10 @@ func requestID() string {
 	return string(b[:])
 }
 
-// parse reads the target of the request. Path-style only: /bucket/key, where
-// everything after the bucket's slash is the key, byte for byte once percent
-// encoding is undone; nothing is cleaned or joined.
-func (r *request) parse() error {
+// parse reads the target of the request: /bucket/key, or /key where the host
+// names the bucket. Everything after the slash is the key, byte for byte once
+// percent encoding is undone; nothing is cleaned or joined.
+func (r *request) parse(h hosting) error {
 	target := r.RequestURI
 	if !strings.HasPrefix(target, "/") { // absolute form, as proxies send it
 		_, rest, _ := strings.Cut(target, "://")
@@ -69,18 +75,26 @@ func (r *request) parse() error {
 	}
 	path, rawQuery, _ := strings.Cut(target, "?")
 	r.path = path
-	bucket, object, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	object := strings.TrimPrefix(path, "/")
+	if r.hosts, r.key.Bucket = h.hosts(r.Request, r.peer.trusted); r.key.Bucket == "" {
+		r.key.Bucket, object, _ = strings.Cut(object, "/")
+	}
 	var err error
-	if r.key.Bucket, err = sigv4.Unescape(bucket, false); err == nil {
+	if r.key.Bucket, err = sigv4.Unescape(r.key.Bucket, false); err == nil {
 		r.key.Object, err = sigv4.Unescape(object, false)
 	}
 	if err == nil {
 		r.query, err = parseQuery(rawQuery)
 	}
-	if err != nil {
-		return fail(codeInvalidURI, "the address %q cannot be read: %v", target, err)
+	if err != nil { // the query may hold a signature: it is not repeated
+		return fail(codeInvalidURI, "the address %q or its query cannot be read: %v", path, err)
 	}
 	return nil
+}
+
+// presigned reports whether r's query claims to be signed.
+func (r *request) presigned() bool {
+	return slices.ContainsFunc(r.query, func(p param) bool { return sigv4.IsPresigned(p.name) })
 }
 
 // checkNames refuses names that no bucket or object can have.
@@ -101,7 +115,9 @@ func (r *request) checkNames() error {
 }
 
 // params is a query, in the order it came.
-type params []struct{ name, value string }
+type params []param
+
+type param struct{ name, value string }
 
 func parseQuery(raw string) (params, error) {
 	var p params
@@ -120,7 +136,7 @@ func parseQuery(raw string) (params, error) {
 		if err != nil {
 			return nil, err
 		}
-		p = append(p, struct{ name, value string }{name, value})
+		p = append(p, param{name, value})
 	}
 	return p, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,18 +67,50 @@ func (s signer) sign(r *http.Request, payload string) (signature string) {
 	for _, k := range names {
 		headers.WriteString(k + ":" + values[k] + "\n")
 	}
-	var query []string
-	for k, vs := range r.URL.Query() {
-		for _, v := range vs {
-			query = append(query, awsEscape(k, false)+"="+awsEscape(v, false))
-		}
-	}
-	slices.Sort(query) // good for the names used here: none begins another
 	signed := strings.Join(names, ";")
-	canonical := strings.Join([]string{r.Method, awsEscape(r.URL.Path, true), strings.Join(query, "&"), headers.String(), signed, payload}, "\n")
+	canonical := strings.Join([]string{r.Method, awsEscape(r.URL.Path, true), canonicalQuery(r.URL.Query()), headers.String(), signed, payload}, "\n")
 	signature = s.mac("AWS4-HMAC-SHA256\n" + s.stamp() + "\n" + s.scope() + "\n" + hexSum([]byte(canonical)))
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s.id+"/"+s.scope()+", SignedHeaders="+signed+", Signature="+signature)
 	return signature
+}
+
+func canonicalQuery(values url.Values) string {
+	var names, pairs []string
+	for k := range values {
+		names = append(names, k)
+	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(awsEscape(a, false), awsEscape(b, false)) })
+	for _, k := range names {
+		vs := slices.Clone(values[k])
+		slices.SortFunc(vs, func(a, b string) int { return strings.Compare(awsEscape(a, false), awsEscape(b, false)) })
+		for _, v := range vs {
+			pairs = append(pairs, awsEscape(k, false)+"="+awsEscape(v, false))
+		}
+	}
+	return strings.Join(pairs, "&")
+}
+
+// presign puts a signature into r's query. signed are the headers of r to sign
+// beside the host.
+func (s signer) presign(r *http.Request, expires time.Duration, payload string, signed ...string) {
+	names := append([]string{"host"}, signed...)
+	slices.Sort(names)
+	var headers strings.Builder
+	for _, k := range names {
+		v := r.Header.Get(k)
+		if k == "host" {
+			v = r.Host
+		}
+		headers.WriteString(k + ":" + v + "\n")
+	}
+	q := r.URL.Query()
+	for k, v := range map[string]string{"Algorithm": "AWS4-HMAC-SHA256", "Credential": s.id + "/" + s.scope(), "Date": s.stamp(),
+		"Expires": strconv.Itoa(int(expires / time.Second)), "SignedHeaders": strings.Join(names, ";")} {
+		q.Set("X-Amz-"+k, v)
+	}
+	canonical := strings.Join([]string{r.Method, awsEscape(r.URL.Path, true), canonicalQuery(q), headers.String(), strings.Join(names, ";"), payload}, "\n")
+	q.Set("X-Amz-Signature", s.mac("AWS4-HMAC-SHA256\n"+s.stamp()+"\n"+s.scope()+"\n"+hexSum([]byte(canonical))))
+	r.URL.RawQuery = canonicalQuery(q)
 }
 
 func awsEscape(s string, path bool) string {
@@ -158,6 +191,14 @@ func TestSignerMakesThePublishedSignatures(t *testing.T) {
 				t.Errorf("signature %s, published is %s", got, c.want)
 			}
 		})
+	}
+	r, err := http.NewRequest("GET", "http://examplebucket.s3.amazonaws.com/test.txt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.presign(r, 24*time.Hour, modeUnsigned)
+	if got, want := r.URL.Query().Get("X-Amz-Signature"), "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"; got != want {
+		t.Errorf("presigned with %s, published is %s", got, want)
 	}
 	seed := "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 	wire := string(s.chunks(bytes.Repeat([]byte("a"), 66560), 65536, seed))

@@ -23,12 +23,14 @@ type memStore struct {
 	objects map[cairn.Key]memObject
 	buckets map[string]store.Bucket
 	access  map[string]store.Access
-	clock   time.Time // Modified of the next write when set
+	uploads map[string]*memUpload // by id
+	clock   time.Time             // Modified of the next write when set
 
 	fail     error                                              // of every call on objects
 	byLength bool                                               // Put stops reading at the announced size
 	ranged   func(content io.ReadCloser) (io.ReadCloser, error) // stands between Range and its reader
 	puts     int
+	copies   int
 	opened   int // sources not closed yet
 }
 
@@ -95,6 +97,9 @@ func (m *memStore) check(k cairn.Key, c store.Condition) error {
 	o, exists := m.objects[k]
 	fits := func(tags []string) bool {
 		return exists && (slices.Contains(tags, "*") || slices.Contains(tags, o.ETag))
+	}
+	if c.Match != nil && !exists {
+		return fmt.Errorf("mem: %v: %w", k, cairn.ErrNotExist)
 	}
 	if c.Match != nil && !fits(c.Match) || c.NoneMatch != nil && fits(c.NoneMatch) {
 		return fmt.Errorf("mem: %v: %w", k, cairn.ErrPrecondition)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
-	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -21,9 +20,13 @@ func accessCreateVerb() verb {
   --write BUCKET   also put and delete objects
   --admin BUCKET   also make and remove buckets
   --name NAME      for people
+  --for CLIENT     what to print it ready to paste for: attic, aws, nix, rclone
+                   or all; repeat for more (attic and aws)
 
-The secret is printed once. The [storage] block is for attic's server.toml.`,
-		try: `cairn access create --name attic --write cache`,
+The secret is printed once, in every form that was asked for; --json has all.`,
+		try: `
+cairn access create --name attic --write cache
+cairn access create --name ci --write cache --for nix`,
 		run: runAccessCreate,
 	}
 }
@@ -105,11 +108,12 @@ func revokeAccess() operation[named, named] {
 func runAccessCreate(ctx context.Context, e *env, v verb, args []string) error {
 	f := newFlags(e, v)
 	var a wish
-	var read, write, admin list
+	var read, write, admin, clients list
 	f.StringVar(&a.Name, "name", "", "")
 	f.Var(&read, "read", "")
 	f.Var(&write, "write", "")
 	f.Var(&admin, "admin", "")
+	f.Var(&clients, "for", "")
 	if _, err := f.parse(args, 0, 0); err != nil {
 		return err
 	}
@@ -124,45 +128,30 @@ func runAccessCreate(ctx context.Context, e *env, v verb, args []string) error {
 	if len(a.Grants) == 0 {
 		return usageError(v, "an access key needs at least one of --read, --write and --admin")
 	}
-	out, err := createAccess().do(ctx, f, a)
+	forms, err := formsFor(v, clients)
 	if err != nil {
 		return err
 	}
-	if f.json {
-		return e.json(out)
+	out, err := createAccess().do(ctx, f, a)
+	if err != nil {
+		return err
 	}
 	c, err := f.settings()
 	if err != nil {
 		return err
 	}
-	out.print(e, c, a.Grants[0].Bucket)
+	p := pasteOf(out, c, a.Grants[0].Bucket)
+	if f.json {
+		return e.json(made{out, p})
+	}
+	e.printf("access key  %s\nsecret      %s   (not shown again)\nmay         %s\n", out.ID, out.Secret, strings.Join(out.Grants, ", "))
+	for _, form := range forms {
+		e.printf("\n%s", form.text(p))
+	}
+	if len(clients) == 0 {
+		e.printf("\n--for nix, rclone or all prints it for those, when a key is made.\n")
+	}
 	return nil
-}
-
-func (a access) print(e *env, c config.Config, bucket string) {
-	if bucket == "*" {
-		bucket = "BUCKET"
-	}
-	region, endpoint := c.S3.Region, endpointOf(c)
-	if region == config.AnyRegion {
-		region = "us-east-1"
-	}
-	e.printf("access key  %s\nsecret      %s   (not shown again)\nmay         %s\n", a.ID, a.Secret, strings.Join(a.Grants, ", "))
-	e.printf(`
-attic, server.toml:
-[storage]
-type = "s3"
-region = "%s"
-bucket = "%s"
-endpoint = "%s"
-[storage.credentials]
-access_key_id = "%s"
-secret_access_key = "%s"
-
-aws-cli:
-export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s
-aws s3 ls s3://%s/
-`, region, bucket, endpoint, a.ID, a.Secret, endpoint, region, a.ID, a.Secret, bucket)
 }
 
 func runAccessList(ctx context.Context, e *env, v verb, args []string) error {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
-	"github.com/cairn-storage/cairn/store"
 )
 
 func bucketCreateVerb() verb {
@@ -16,16 +17,6 @@ func bucketCreateVerb() verb {
   --public   anyone may read its objects without a key`,
 		try: `cairn bucket create cache`,
 		run: runBucketCreate,
-	}
-}
-
-func bucketSetVerb() verb {
-	return verb{
-		name: "bucket set", args: "NAME", short: "change a bucket",
-		usage: `
-  --public, --public=false   whether anyone may read its objects without a key`,
-		try: `cairn bucket set cache --public`,
-		run: runBucketSet,
 	}
 }
 
@@ -42,12 +33,30 @@ type bucket struct {
 	Name    string    `json:"name"`
 	Public  bool      `json:"public"`
 	Created time.Time `json:"created"`
+	Objects int64     `json:"objects"`
+	Bytes   int64     `json:"bytes"` // of its objects
+	Quota   int64     `json:"quota"` // bytes, 0 for none
+	CORS    bool      `json:"cors"`  // it has cross-origin rules
 }
 
-func bucketOf(b store.Bucket) bucket { return bucket{b.Name, b.Public, b.Created} }
+// bucketOf is the bucket of that name as it is now.
+func bucketOf(ctx context.Context, e *engine.Engine, name string) (bucket, error) {
+	b, err := e.Store.Bucket(ctx, name)
+	if err != nil {
+		return bucket{}, err
+	}
+	u, err := e.Store.Usage(ctx, name)
+	return bucket{Name: b.Name, Public: b.Public, Created: b.Created, Objects: u.Objects, Bytes: u.Bytes, Quota: b.Quota, CORS: b.CORS != ""}, err
+}
 
-func createBucket() operation[bucket, bucket] {
-	return operation[bucket, bucket]{"bucket create", func(ctx context.Context, e *engine.Engine, a bucket, _ func(string)) (bucket, error) {
+// bucketMaking is the argument of bucket create.
+type bucketMaking struct {
+	Name   string `json:"name"`
+	Public bool   `json:"public"`
+}
+
+func createBucket() operation[bucketMaking, bucket] {
+	return operation[bucketMaking, bucket]{"bucket create", func(ctx context.Context, e *engine.Engine, a bucketMaking, _ func(string)) (bucket, error) {
 		if err := e.Store.CreateBucket(ctx, a.Name); err != nil {
 			return bucket{}, fmt.Errorf("bucket %s: %w", a.Name, err)
 		}
@@ -56,29 +65,28 @@ func createBucket() operation[bucket, bucket] {
 				return bucket{}, fmt.Errorf("bucket %s was made, but not public: %w", a.Name, err)
 			}
 		}
-		b, err := e.Store.Bucket(ctx, a.Name)
-		return bucketOf(b), err
-	}}
-}
-
-func setBucket() operation[bucket, bucket] {
-	return operation[bucket, bucket]{"bucket set", func(ctx context.Context, e *engine.Engine, a bucket, _ func(string)) (bucket, error) {
-		if err := e.Store.SetBucketPublic(ctx, a.Name, a.Public); err != nil {
-			return bucket{}, fmt.Errorf("bucket %s: %w", a.Name, err)
-		}
-		b, err := e.Store.Bucket(ctx, a.Name)
-		return bucketOf(b), err
+		return bucketOf(ctx, e, a.Name)
 	}}
 }
 
 func listBuckets() operation[none, []bucket] {
 	return operation[none, []bucket]{"bucket list", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) ([]bucket, error) {
 		bs, err := e.Store.Buckets(ctx)
-		out := make([]bucket, len(bs))
-		for i, b := range bs {
-			out[i] = bucketOf(b)
+		if err != nil {
+			return nil, err
 		}
-		return out, err
+		out := make([]bucket, 0, len(bs))
+		for _, b := range bs {
+			shown, err := bucketOf(ctx, e, b.Name)
+			if errors.Is(err, cairn.ErrNotExist) { // removed since
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, shown)
+		}
+		return out, nil
 	}}
 }
 
@@ -98,7 +106,7 @@ func runBucketCreate(ctx context.Context, e *env, v verb, args []string) error {
 	if err != nil {
 		return err
 	}
-	out, err := createBucket().do(ctx, f, bucket{Name: rest[0], Public: *public})
+	out, err := createBucket().do(ctx, f, bucketMaking{rest[0], *public})
 	if err != nil {
 		return err
 	}
@@ -106,27 +114,6 @@ func runBucketCreate(ctx context.Context, e *env, v verb, args []string) error {
 		return e.json(out)
 	}
 	e.printf("Bucket %s is there.  Next: cairn access create --write %s\n", out.Name, out.Name)
-	return nil
-}
-
-func runBucketSet(ctx context.Context, e *env, v verb, args []string) error {
-	f := newFlags(e, v)
-	public := f.Bool("public", false, "")
-	rest, err := f.parse(args, 1, 1)
-	if err != nil {
-		return err
-	}
-	if !f.given("public") {
-		return usageError(v, "nothing to change was given")
-	}
-	out, err := setBucket().do(ctx, f, bucket{Name: rest[0], Public: *public})
-	if err != nil {
-		return err
-	}
-	if f.json {
-		return e.json(out)
-	}
-	e.printf("%s", bucketsTable([]bucket{out}))
 	return nil
 }
 
@@ -151,9 +138,13 @@ func runBucketList(ctx context.Context, e *env, v verb, args []string) error {
 }
 
 func bucketsTable(bs []bucket) string {
-	rows := [][]string{{"BUCKET", "PUBLIC", "CREATED"}}
+	rows := [][]string{{"BUCKET", "PUBLIC", "OBJECTS", "USED", "QUOTA", "CORS", "CREATED"}}
 	for _, b := range bs {
-		rows = append(rows, []string{b.Name, yesNo(b.Public), b.Created.Format(time.DateOnly)})
+		quota := "-"
+		if b.Quota > 0 {
+			quota = bytesText(b.Quota)
+		}
+		rows = append(rows, []string{b.Name, yesNo(b.Public), fmt.Sprint(b.Objects), bytesText(b.Bytes), quota, yesNo(b.CORS), b.Created.Format(time.DateOnly)})
 	}
 	return columns(rows)
 }

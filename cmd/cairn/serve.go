@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-storage/cairn/backends/rclone"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 	"github.com/cairn-storage/cairn/config"
+	"github.com/cairn-storage/cairn/gateway"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -40,7 +41,8 @@ type served struct {
 	log *slog.Logger
 	reg *prometheus.Registry
 
-	s3, watch, socket net.Listener // watch is nil where none is configured
+	s3, watch, socket net.Listener         // watch is nil where none is configured
+	cert              *gateway.Certificate // of s3; nil for plain HTTP
 	engine            *engine.Engine
 }
 
@@ -78,6 +80,11 @@ func (s *served) open(ctx context.Context) (err error) {
 	id, err := engine.Identity(durable.OS(), s.c.Dir, s.c.Identity)
 	if err != nil {
 		return err
+	}
+	if t := s.c.S3.TLS; t.On() {
+		if s.cert, err = gateway.LoadCertificate(t.Cert, t.Key, s.log); err != nil {
+			return fmt.Errorf("s3.tls: %w", err)
+		}
 	}
 	if s.s3, err = admin.Listen(ctx, s.c.S3.Listen); err != nil {
 		return fmt.Errorf("%w; s3.listen in cairn.toml sets another", err)
@@ -132,7 +139,7 @@ func (s *served) serve(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	// Each of these closes its listener.
-	g.Go(func() error { return s.engine.Gateway.Serve(ctx, s.s3) })
+	g.Go(func() error { return s.engine.Gateway.ServeTLS(ctx, s.s3, s.cert) })
 	if s.watch != nil {
 		g.Go(func() error { return a.ServeWatch(ctx, s.watch) })
 	}
@@ -176,9 +183,9 @@ func (s *served) announce(ctx context.Context) error {
 		Dir      string `json:"dir"`
 		Objects  int64  `json:"objects"`
 		Nodes    int    `json:"nodes"`
-	}{st.StoreID, urlOf(s.s3), "", s.c.Admin.Socket, s.c.Dir, st.Objects, len(st.Nodes)}
+	}{st.StoreID, urlOf(s.s3, s.cert != nil), "", s.c.Admin.Socket, s.c.Dir, st.Objects, len(st.Nodes)}
 	if s.watch != nil {
-		out.Admin = urlOf(s.watch)
+		out.Admin = urlOf(s.watch, false)
 	}
 	if s.f.json {
 		return s.e.json(out)
@@ -203,11 +210,15 @@ func (s *served) page(ctx context.Context, w io.Writer) error {
 }
 
 // urlOf is where a listener is reached.
-func urlOf(ln net.Listener) string {
-	if a := ln.Addr(); a.Network() == "unix" {
+func urlOf(ln net.Listener, tls bool) string {
+	switch a := ln.Addr(); {
+	case a.Network() == "unix":
 		return "unix:" + a.String()
+	case tls:
+		return "https://" + a.String()
+	default:
+		return "http://" + a.String()
 	}
-	return "http://" + ln.Addr().String()
 }
 
 // endpointOf is what clients are given for a configuration.
@@ -217,6 +228,8 @@ func endpointOf(c config.Config) string {
 		return c.S3.PublicURL
 	case len(c.S3.Listen) > 5 && c.S3.Listen[:5] == "unix:":
 		return "https://YOUR-PROXY" // nobody reaches a socket by itself
+	case c.S3.TLS.On():
+		return "https://" + c.S3.Listen
 	}
 	return "http://" + c.S3.Listen
 }

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,13 +18,15 @@ func (s Scope) String() string {
 	return s.Date + "/" + s.Region + "/" + service + "/" + terminator
 }
 
-// Authorization is what an AWS4-HMAC-SHA256 Authorization header says. None
-// of it is believed before Verify.
+// Authorization is what an AWS4-HMAC-SHA256 Authorization header, or a query,
+// says. None of it is believed before Verify.
 type Authorization struct {
 	AccessKey string
 	Scope     Scope
 	Headers   []string // names that are signed, in lower case, as listed
 	Signature string   // 64 hex digits
+
+	inQuery bool // the query carries it, and all of it but the signature is signed
 }
 
 // Claims reports whether an Authorization header is of this scheme at all.
@@ -35,7 +38,7 @@ func Claims(header string) bool {
 // ErrMalformed with the reason.
 func ParseAuthorization(header string) (Authorization, error) {
 	bad := func(format string, a ...any) (Authorization, error) {
-		return Authorization{}, fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrMalformed)
+		return Authorization{}, fmt.Errorf("%w: %w", fmt.Errorf(format, a...), ErrMalformed)
 	}
 	if !Claims(header) {
 		return bad("the scheme is not %s", algorithm)
@@ -52,36 +55,54 @@ func ParseAuthorization(header string) (Authorization, error) {
 			return bad("%s is given twice", name)
 		}
 		seen[at] = true
+		var err error
 		switch at {
 		case 0:
-			parts := strings.Split(value, "/")
-			n := len(parts) // the access key itself may hold a slash
-			if n < 5 || parts[n-1] != terminator || parts[n-2] != service {
-				return bad("Credential must be <access key>/<yyyymmdd>/<region>/%s/%s", service, terminator)
-			}
-			a.AccessKey = strings.Join(parts[:n-4], "/")
-			a.Scope = Scope{Date: parts[n-4], Region: parts[n-3]}
-			if a.AccessKey == "" || a.Scope.Region == "" || !isDate(a.Scope.Date) {
-				return bad("Credential must be <access key>/<yyyymmdd>/<region>/%s/%s", service, terminator)
-			}
+			err = a.readCredential(value)
 		case 1:
-			a.Headers = strings.Split(value, ";")
-			for _, h := range a.Headers {
-				if h == "" || h != strings.ToLower(h) || strings.ContainsAny(h, " \t:\r\n") {
-					return bad("SignedHeaders must be lower-case names joined by semicolons")
-				}
-			}
+			err = a.readHeaders(value)
 		case 2:
-			if !isHex(value, signatureLength) {
-				return bad("Signature must be %d lower-case hex digits", signatureLength)
-			}
-			a.Signature = value
+			err = a.readSignature(value)
+		}
+		if err != nil {
+			return bad("%w", err)
 		}
 	}
 	if seen != [3]bool{true, true, true} {
 		return bad("Credential, SignedHeaders and Signature are all needed")
 	}
 	return a, nil
+}
+
+func (a *Authorization) readCredential(value string) error {
+	parts := strings.Split(value, "/")
+	n := len(parts) // the access key itself may hold a slash
+	if n >= 5 && parts[n-1] == terminator && parts[n-2] == service {
+		a.AccessKey = strings.Join(parts[:n-4], "/")
+		a.Scope = Scope{Date: parts[n-4], Region: parts[n-3]}
+		if a.AccessKey != "" && a.Scope.Region != "" && isDate(a.Scope.Date) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the field Credential must be <access key>/<yyyymmdd>/<region>/%s/%s", service, terminator)
+}
+
+func (a *Authorization) readHeaders(value string) error {
+	a.Headers = strings.Split(value, ";")
+	for _, h := range a.Headers {
+		if h == "" || h != strings.ToLower(h) || strings.ContainsAny(h, " \t:\r\n") {
+			return errors.New("the field SignedHeaders must be lower-case names joined by semicolons")
+		}
+	}
+	return nil
+}
+
+func (a *Authorization) readSignature(value string) error {
+	if !isHex(value, signatureLength) {
+		return fmt.Errorf("the field Signature must be %d lower-case hex digits", signatureLength)
+	}
+	a.Signature = value
+	return nil
 }
 
 func isDate(s string) bool {

@@ -1,10 +1,10 @@
 // Package sigv4 verifies AWS Signature Version 4 as S3 uses it: in the
-// Authorization header and, for bodies that are signed while they are sent, in
-// the body. It computes over what it is given: it knows no keys, permissions,
+// Authorization header, in the query and, for bodies that are signed while they
+// are sent, in the body. It computes over what it is given: it knows no keys, permissions,
 // objects or S3 error codes, does no I/O of its own and reads no clock.
 //
 // Reading order: sigv4.go (payload modes, errors), authorization.go (the header
-// taken apart), canonical.go (what is signed), verify.go (the signature), chain.go
+// taken apart), presigned.go (the query taken apart), canonical.go (what is signed), verify.go (the signature), chain.go
 // (signatures in the body), reader.go and trailer.go (the aws-chunked encoding).
 //
 // A chunk here is always AWS's: one signed run of an aws-chunked body on the
@@ -34,6 +34,8 @@ const (
 	payloadAlgorithm = algorithm + "-PAYLOAD"
 	trailerAlgorithm = algorithm + "-TRAILER"
 	amzPrefix        = "x-amz-"
+	payloadHeader    = "x-amz-content-sha256"
+	querySignature   = "X-Amz-Signature"
 	maxLine          = 1024 // bytes of a chunk header or trailer line; real ones have under 200
 	maxTrailerLines  = 16   // lines after the last chunk, blank ones too
 	maxSizeHexDigits = 16
@@ -42,7 +44,7 @@ const (
 // What can be wrong with a signature or the encoding that carries it.
 // Truncation is io.ErrUnexpectedEOF.
 var (
-	ErrMalformed = errors.New("authorization header is malformed")
+	ErrMalformed = errors.New("authorization is malformed")
 	ErrUnsigned  = errors.New("a header that must be signed is not")
 	ErrMismatch  = errors.New("signature does not match")
 	ErrEncoding  = errors.New("body is not in the aws-chunked encoding it claims")

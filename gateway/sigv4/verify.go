@@ -13,13 +13,13 @@ import (
 // ErrMismatch. Whether at is near enough to now, and whether it falls on the
 // scope's date, is the caller's to judge.
 func (a Authorization) Verify(r Request, secret, payload string, at time.Time) (*Chain, error) {
-	if err := r.checkSigned(a.Headers); err != nil {
+	if err := r.checkSigned(a); err != nil {
 		return nil, err
 	}
 	c := newChain(secret, a.Scope, at)
 	var room [1024]byte // a usual canonical request has 400 to 700 bytes
 	for _, path := range r.paths() {
-		for _, query := range r.queries() {
+		for _, query := range r.queries(a) {
 			canonical := r.appendCanonical(room[:0], path, query, a.Headers, payload)
 			sum := sha256.Sum256(canonical)
 			got := c.sign(algorithm, false, sum[:])

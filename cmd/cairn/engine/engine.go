@@ -140,7 +140,9 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		return err
 	}
 	e.opened.Store(e.Store)
-	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Log: c.Log, Registry: c.Registry, MemoryBudget: half})
+	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Domains: f.S3.Domains, PublicURL: f.S3.PublicURL,
+		TrustProxy: f.S3.TrustProxy, InsecureBasic: f.S3.InsecureBasic, AccessLog: f.S3.AccessLog,
+		Log: c.Log, Registry: c.Registry, MemoryBudget: half})
 	return err
 }
 
