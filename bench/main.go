@@ -4,6 +4,8 @@
 //
 //	go build -o /tmp/cairn ./cmd/cairn && (cd bench && go run . -cairn /tmp/cairn)
 //
+//	go run . -beside /path/to/rclone
+//
 // Client, gateway and nodes share the machine, so read CPU time and ratios
 // within one run before wall time. syncs counts what the gateway made durable.
 package main
@@ -23,11 +25,12 @@ func main() {
 	program := flag.String("cairn", "cairn", "the built program")
 	objects := flag.Int("objects", 2000, "small objects")
 	large := flag.Int64("large", 64<<20, "bytes of a large object")
+	rclone := flag.String("beside", "", "a built rclone: compare the CPU of small requests with its S3 server over memory, and nothing else")
 	delay := flag.Duration("sync-delay", 0, "added to every fsync of the gateway")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *program, *objects, *large, *delay); err != nil {
+	if err := run(ctx, *program, *rclone, *objects, *large, *delay); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -50,11 +53,14 @@ type figure struct {
 	Errors    int     `json:"errors"`
 }
 
-func run(ctx context.Context, program string, objects int, large int64, delay time.Duration) error {
+func run(ctx context.Context, program, rclone string, objects int, large int64, delay time.Duration) error {
 	out := json.NewEncoder(os.Stdout)
 	host := map[string]any{"what": "machine", "cpus": runtime.NumCPU(), "go": runtime.Version(), "time": time.Now().UTC().Format(time.RFC3339), "sync_delay": delay.String()}
 	if err := out.Encode(host); err != nil {
 		return err
+	}
+	if rclone != "" {
+		return beside(ctx, rclone, objects, 8, out)
 	}
 	for _, m := range plan(objects, large) {
 		f, err := measure(ctx, program, delay, m)

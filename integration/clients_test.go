@@ -62,15 +62,20 @@ func realTree(t *testing.T, o Objects) Tree {
 	if long() {
 		n, folders = 2000, ""
 	}
-	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := BuildTree(filepath.Join(strings.TrimSpace(string(root)), "src", folders), n, o)
+	tree, err := BuildTree(filepath.Join(goroot(t), "src", folders), n, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tree
+}
+
+func goroot(t *testing.T) string {
+	t.Helper()
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(root))
 }
 
 // TestRealClients: a tree of real files goes in and comes out byte for byte

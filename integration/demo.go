@@ -50,11 +50,13 @@ type Demo struct {
 // start with -race on a loaded machine takes a few seconds.
 const readyIn = 90 * time.Second
 
-// StartDemo starts the program and waits until it is ready.
+// StartDemo starts the program's demo and waits until it is ready; the
+// benchmarks use it too.
 func StartDemo(ctx context.Context, program string, args ...string) (*Demo, error) {
 	return startDemo(ctx, exec.Command(program, append([]string{"demo", "--json"}, args...)...))
 }
 
+// startDemo starts a `cairn demo --json` and waits until it is ready.
 func startDemo(ctx context.Context, cmd *exec.Cmd) (*Demo, error) {
 	d := &Demo{cmd: cmd, answers: make(chan []byte, 16), stderr: &tail{}, ended: make(chan struct{})}
 	cmd.Stderr = d.stderr

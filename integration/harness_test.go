@@ -32,6 +32,47 @@ func TestSignerMatchesThePublishedExample(t *testing.T) {
 	}
 }
 
+// The examples for presigned addresses and for chunks, of the same documents.
+func TestPresignAndChunksMatchThePublishedExamples(t *testing.T) {
+	k := Keys{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1"}
+	at := time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
+	r, err := http.NewRequest(http.MethodGet, "https://examplebucket.s3.amazonaws.com/test.txt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Presign(r, at, 24*time.Hour)
+	const want = "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+	if got := r.URL.Query().Get("X-Amz-Signature"); got != want {
+		t.Errorf("presigned: %s", got)
+	}
+	signature := "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
+	for i, c := range []struct {
+		size int
+		want string
+	}{
+		{64 << 10, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"},
+		{1 << 10, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"},
+		{0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"},
+	} {
+		signature = k.over(at, "AWS4-HMAC-SHA256-PAYLOAD", signature, emptyHash, hexSum([]byte(strings.Repeat("a", c.size))))
+		if signature != c.want {
+			t.Errorf("chunk %d: %s", i+1, signature)
+		}
+	}
+}
+
+func TestSumsMatchTheirCheckValues(t *testing.T) {
+	body := []byte("123456789") // what the catalogues of CRCs take
+	for name, want := range map[string]string{
+		"CRC32": "y/Q5Jg==", "CRC32C": "4waSgw==", "CRC64NVME": "rosUhgp5mIg=", "none": "",
+		"SHA1": "98O8HYCOBHMq32eZZczDTKeuNEE=", "SHA256": "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
+	} {
+		if got := Sum(name, body); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestLoadFollowsTheTable(t *testing.T) {
 	const n = 50_000
 	o := Objects{7}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,8 +82,9 @@ func seed(t *testing.T) uint64 {
 // demo starts a demo that ends with the test.
 func demo(t *testing.T, ctx context.Context, args ...string) *Demo {
 	t.Helper()
-	t.Setenv("TMPDIR", t.TempDir()) // one that is killed leaves its directory there
-	d, err := StartDemo(ctx, program(t), args...)
+	cmd := exec.Command(program(t), append([]string{"demo", "--json"}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its directory there
+	d, err := startDemo(ctx, cmd)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ func TestBadRequests(t *testing.T) {
 		{"a checksum that is none", "crc", header("X-Amz-Checksum-Crc32", "x"), now, 400, "InvalidRequest"},
 		{"another bucket", "bucket", func(r *http.Request) { r.URL.Path = "/no-such-bucket/k"; r.URL.RawPath = "" }, now, 404, "NoSuchBucket"},
 		{"an ACL", "acl", header("X-Amz-Acl", "public-read"), now, 501, "NotImplemented"},
-		{"a multipart upload", "multipart", func(r *http.Request) { r.Method = http.MethodPost; r.URL.RawQuery = "uploads=" }, now, 501, "NotImplemented"},
+		{"an object lock", "lock", header("X-Amz-Object-Lock-Mode", "GOVERNANCE"), now, 501, "NotImplemented"},
+		{"a retention", "retention", func(r *http.Request) { r.URL.RawQuery = "retention=" }, now, 501, "NotImplemented"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := put(c.key, c.change, c.at)
