@@ -86,13 +86,18 @@ func readSecrets(fs durable.FS, dir string, id crypt.Identity) (secrets, error) 
 	if err != nil {
 		return s, err
 	}
-	theirs, signer, err := parseStoreFile(text)
+	theirs, signer, ssh, err := parseStoreFile(text)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(at, storeFile), err)
 	}
 	if public := id.Public(); theirs != s.store || signer != public.Recipient {
 		return s, fmt.Errorf("the identity is of another gateway (store %s), %s holds store %s: set identity in cairn.toml to the file made with this store: %w",
 			s.store.Short(), dir, theirs.Short(), cairn.ErrDenied)
+	}
+	if id.Public().SSH != ssh {
+		// No node would let it in, which would look as if all of them had shut us out.
+		return s, fmt.Errorf("the SSH key in the gateway's identity is not the one made with this store (%s): the file is damaged; take it from its backup: %w",
+			filepath.Join(at, storeFile), cairn.ErrCorrupt)
 	}
 	names, err := fs.List(filepath.Join(at, layout.KeysDir))
 	if err != nil {
@@ -154,19 +159,20 @@ func storeText(p crypt.Public) []byte {
 	return fmt.Appendf(nil, "store %s\ngateway %s\nssh %s\n", p.Store, p.Recipient, p.SSH)
 }
 
-func parseStoreFile(b []byte) (id cairn.StoreID, recipient string, err error) {
+func parseStoreFile(b []byte) (id cairn.StoreID, recipient, ssh string, err error) {
 	bad := fmt.Errorf("not a file of cairn init: %w", cairn.ErrCorrupt)
 	lines := bytes.Split(b, []byte("\n"))
-	if len(lines) < 2 {
-		return id, "", bad
+	if len(lines) < 3 {
+		return id, "", "", bad
 	}
 	text, ok := strings.CutPrefix(string(lines[0]), "store ")
 	recipient, ok2 := strings.CutPrefix(string(lines[1]), "gateway ")
-	if !ok || !ok2 {
-		return id, "", bad
+	ssh, ok3 := strings.CutPrefix(string(lines[2]), "ssh ")
+	if !ok || !ok2 || !ok3 {
+		return id, "", "", bad
 	}
 	if id, err = cairn.ParseStoreID(text); err != nil {
-		return id, "", bad
+		return id, "", "", bad
 	}
-	return id, recipient, nil
+	return id, recipient, ssh, nil
 }

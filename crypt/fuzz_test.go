@@ -1,0 +1,31 @@
+package crypt
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/cairn-storage/cairn"
+)
+
+// FuzzParseRecipient: a recipient has one spelling, which is read as itself,
+// and anything else is ErrInvalid.
+func FuzzParseRecipient(f *testing.F) {
+	f.Add("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+	f.Add("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl3dIeudNqd0DPMRD6OIh65tjkxFNOtwGcWB2gCgPhk a comment")
+	f.Add("age1pq1x")
+	f.Add("AGE-SECRET-KEY-1")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := ParseRecipient(s)
+		if err != nil {
+			if !errors.Is(err, cairn.ErrInvalid) {
+				t.Error(err)
+			}
+			return
+		}
+		again, err := ParseRecipient(r.String())
+		if err != nil || again.String() != r.String() || again.Tag() != r.Tag() {
+			t.Errorf("%q is written %q and read as %q, %v", s, r, again, err)
+		}
+	})
+}

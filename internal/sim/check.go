@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairn-storage/cairn/index"
+)
+
+// check reads everything.
+func (w *World) check() error {
+	for n := range keys {
+		if err := w.get(n, uint64(w.lives), func(error) {}); err != nil {
+			return err
+		}
+	}
+	for bucket := range 2 {
+		if err := w.list(bucket, uint64(w.lives), func(error) {}); err != nil {
+			return err
+		}
+	}
+	return w.state()
+}
+
+// Finish heals everything, reads everything, lets everything leave the gateway
+// and reads it again; then takes away the bad nodes and the index for good, and
+// reads it once more.
+func (w *World) Finish() error {
+	w.calm = true
+	for _, n := range w.nodes {
+		w.heal(n.number)
+	}
+	w.disk.mend()
+	w.ill = true // until the restart
+	if err := w.restart(nil); err != nil {
+		return err
+	}
+	w.rest(2 * mendTime)
+	for n := range w.mending {
+		delete(w.mending, n)
+	}
+	if err := w.check(); err != nil {
+		return fmt.Errorf("all healed: %w", err)
+	}
+	if w.Beyond {
+		return w.close()
+	}
+	// What the bad nodes did to their files keeps them in quarantine, and packs
+	// that were sealed for so many nodes waiting. Empty ones can take them.
+	w.empty()
+	if err := w.restart(nil); err != nil {
+		return err
+	}
+	w.rest(mendTime)
+	if err := w.drain(); err != nil {
+		return err
+	}
+	w.DiskCache = 0
+	if err := w.restart(nil); err != nil {
+		return err
+	}
+	if err := w.check(); err != nil {
+		return fmt.Errorf("all on nodes: %w", err)
+	}
+	w.empty()
+	if err := w.restart(nil); err != nil {
+		return fmt.Errorf("without the bad nodes: %w", err)
+	}
+	if err := w.check(); err != nil {
+		return fmt.Errorf("without the bad nodes: %w", err)
+	}
+	if err := w.restart(func() error { return index.Destroy(w.disk.mem, dir+"/index") }); err != nil {
+		return fmt.Errorf("without the bad nodes and the index: %w", err)
+	}
+	if err := w.check(); err != nil {
+		return fmt.Errorf("without the bad nodes and the index: %w", err)
+	}
+	return w.close()
+}
+
+// empty takes everything from the bad nodes.
+func (w *World) empty() {
+	for _, n := range w.Bad {
+		w.nodes[n].clear()
+	}
+}
+
+// drain waits until no pack is staged any more.
+func (w *World) drain() error {
+	if err := w.life.st.Flush(w.ctx); err != nil {
+		return fmt.Errorf("all healed: flush: %w", err)
+	}
+	for range 20 {
+		w.rest(w.Settle + time.Minute)
+		st, err := w.life.st.Status(w.ctx)
+		if err != nil {
+			return fmt.Errorf("all healed: status: %w", err)
+		}
+		if st.Staged == 0 {
+			return nil
+		}
+	}
+	st, _ := w.life.st.Status(w.ctx)
+	return fmt.Errorf("all healed: %d packs do not leave this machine: %q %q", st.Staged, st.Waiting, st.Damage)
+}
