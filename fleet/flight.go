@@ -1,6 +1,11 @@
 package fleet
 
-import "context"
+import (
+	"cmp"
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
 
 // flight is a run of blocks of one shard that one read fetches and all that
 // want them share. How it ends is its owner's affair: those that wait take the
@@ -20,19 +25,41 @@ func (fl *flight) block(n int) []byte {
 	return fl.blocks[n-fl.from]
 }
 
-// claim makes a flight of blocks from.. up to the first that is in another, or
-// far. Where the very first is, it returns that other.
-func (f *Fleet) claim(s shard, from, far int) (fl *flight, mine bool) {
+// claims makes flights of those of the blocks [from, to) that are in none, and
+// returns the others, too. The last one goes on up to far. All of its own are at
+// most fetchMost blocks.
+func (f *Fleet) claims(s shard, from, to, far int) (own, others []*flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl := f.flights[s.key(from)]; fl != nil {
-		return fl, false
+	most := from + fetchMost
+	far = min(max(to, far), most)
+	for n := from; n < min(to, most); {
+		fl := f.flights[s.key(n)]
+		if fl == nil {
+			fl = &flight{from: n, to: n, done: make(chan struct{})}
+			for ; fl.to < far && f.flights[s.key(fl.to)] == nil; fl.to++ {
+				f.flights[s.key(fl.to)] = fl
+			}
+			own = append(own, fl)
+		} else {
+			others = append(others, fl)
+		}
+		n = fl.to
 	}
-	fl = &flight{from: from, to: from, done: make(chan struct{})}
-	for ; fl.to < far && f.flights[s.key(fl.to)] == nil; fl.to++ {
-		f.flights[s.key(fl.to)] = fl
+	return own, others
+}
+
+// flyAll flies and lands each of fls, of which the blocks before to are needed.
+func (f *Fleet) flyAll(ctx context.Context, s shard, fls []*flight, to int) error {
+	var g errgroup.Group // one that fails does not end the others: more than this read may wait for them
+	for i, fl := range fls {
+		if i == len(fls)-1 {
+			err := f.fly(ctx, s, fl, min(to, fl.to))
+			return cmp.Or(err, g.Wait())
+		}
+		g.Go(func() error { return f.fly(ctx, s, fl, min(to, fl.to)) })
 	}
-	return fl, true
+	return nil
 }
 
 // fly fetches the blocks of fl, of which those before hi are needed, and lands

@@ -133,6 +133,39 @@ func TestOverlappingWindows(t *testing.T) {
 	}
 }
 
+// TestNeighboursDoNotWaitForEachOther: the windows of a reader share the blocks
+// that they meet in; all come in the time of one, and no block is asked for
+// twice.
+func TestNeighboursDoNotWaitForEachOther(t *testing.T) {
+	for _, memory := range []int64{0, 64 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			r, sp, n := fetchers(t, memory)
+			const window = 4*pack.BlockSize + 1000
+			done := make(chan error, 7)
+			began := time.Now()
+			for i := range 7 {
+				go func() { done <- r.tryRead(sp, i*window, window, 0) }()
+			}
+			for range 7 {
+				must(t, <-done)
+			}
+			if took := time.Since(began); took != time.Second {
+				t.Errorf("they took %v, and one takes a second", took)
+			}
+			calls, _ := n.take(backends.OpRead)
+			asked := 0
+			for _, c := range calls {
+				if c.Bytes >= pack.BlockSize { // not a tail
+					asked += c.Bytes
+				}
+			}
+			if want := pack.Blocks(7*window) * pack.BlockSize; asked != want {
+				t.Errorf("%d bytes of blocks were asked for, want %d", asked, want)
+			}
+		})
+	}
+}
+
 // TestAWaitingReaderCanGiveUp though what it waits for never ends.
 func TestAWaitingReaderCanGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -61,51 +61,76 @@ func (s shard) key(block int) cache.Key {
 // readShard fills b from off of data shard s, from the cache, from what another
 // read fetches just now, or from nodes.
 func (f *Fleet) readShard(ctx context.Context, s shard, off uint64, b []byte, ahead int) error {
-	lo := int(off / pack.BlockSize)
-	hi := pack.Blocks(off + uint64(len(b)))
-	far := min(hi+max(ahead, 0)/pack.BlockSize, pack.Blocks(s.Length))
-	have := make([]bool, hi-lo)
-	fill := func(n int, block []byte) {
-		start := uint64(n) * pack.BlockSize
-		from := max(start, off)
-		copy(b[from-off:], block[from-start:])
-		have[n-lo] = true
-	}
+	r := &run{shard: s, off: off, b: b, lo: int(off / pack.BlockSize), hi: pack.Blocks(off + uint64(len(b)))}
+	r.have = make([]bool, r.hi-r.lo)
+	far := min(r.hi+max(ahead, 0)/pack.BlockSize, pack.Blocks(s.Length))
 	for {
-		from, to := -1, lo
-		for n := lo; n < hi; n++ {
-			if have[n-lo] {
-				continue
-			}
-			if block, ok := f.c.Cache.Get(s.key(n)); ok && len(block) == pack.BlockLength(s.Length, n) {
-				fill(n, block)
-				continue
-			}
-			if from < 0 {
-				from = n
-			}
-			to = n + 1
-		}
+		from, to := r.lacking(f.c.Cache)
 		if from < 0 {
 			return nil
 		}
-		fl, mine := f.claim(s, from, min(max(to, far), from+fetchMost))
-		if mine {
-			err := f.fly(ctx, s, fl, min(to, fl.to))
-			if err != nil {
-				return err
-			}
+		// Neighbours share a block. What no other read fetches is asked for
+		// before waiting for what others do, or each would wait for the last.
+		own, others := f.claims(s, from, to, far)
+		if err := f.flyAll(ctx, s, own, to); err != nil {
+			return err
 		}
-		select {
-		case <-fl.done:
-		case <-ctx.Done():
-			return &failure{what: "waiting for a read of the same blocks", class: cairn.ErrUnavailable, ended: ctx.Err()}
+		for _, fl := range own {
+			r.take(fl)
 		}
-		// Whatever another's read did not bring, this one asks for itself.
-		for n := from; n < min(to, fl.to); n++ {
-			if block := fl.block(n); block != nil && !have[n-lo] {
-				fill(n, block)
+		for _, fl := range others {
+			select {
+			case <-fl.done:
+			case <-ctx.Done():
+				return &failure{what: "waiting for a read of the same blocks", class: cairn.ErrUnavailable, ended: ctx.Err()}
 			}
+			r.take(fl) // whatever it did not bring, this read asks for itself
+		}
+	}
+}
+
+// run is what one read wants of one shard: the bytes from off, which lie in
+// blocks [lo, hi).
+type run struct {
+	shard
+	off    uint64
+	b      []byte // to be filled
+	lo, hi int
+	have   []bool // of the blocks: their bytes are in b
+}
+
+func (r *run) fill(n int, block []byte) {
+	start := uint64(n) * pack.BlockSize
+	from := max(start, r.off)
+	copy(r.b[from-r.off:], block[from-start:])
+	r.have[n-r.lo] = true
+}
+
+// lacking is the least run of blocks that holds all that are neither there nor
+// in the cache; from is negative when there is none.
+func (r *run) lacking(c *cache.Cache) (from, to int) {
+	from = -1
+	for n := r.lo; n < r.hi; n++ {
+		if r.have[n-r.lo] {
+			continue
+		}
+		if block, ok := c.Get(r.key(n)); ok && len(block) == pack.BlockLength(r.Length, n) {
+			r.fill(n, block)
+			continue
+		}
+		if from < 0 {
+			from = n
+		}
+		to = n + 1
+	}
+	return from, to
+}
+
+// take fills in what a flight that landed brought.
+func (r *run) take(fl *flight) {
+	for n := max(r.lo, fl.from); n < min(r.hi, fl.to); n++ {
+		if block := fl.block(n); block != nil && !r.have[n-r.lo] {
+			r.fill(n, block)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -59,8 +61,14 @@ func (s *Store) bucket(name string) (pack.Bucket, error) {
 
 func object(k cairn.Key, v index.Version) cairn.Object {
 	p := v.Put
-	return cairn.Object{Key: k, Size: int64(p.Size), ETag: p.ETag, Modified: time.UnixMilli(int64(p.Modified)).UTC(),
+	o := cairn.Object{Key: k, Size: int64(p.Size), ETag: p.ETag, Modified: time.UnixMilli(int64(p.Modified)).UTC(),
 		Header: p.Header, Meta: p.Meta, Checksum: p.Checksum, Stamp: v.Stamp}
+	if strings.Contains(p.ETag, "-") { // only what was uploaded in parts has it
+		for _, part := range p.Parts {
+			o.Parts = append(o.Parts, int64(part.Size))
+		}
+	}
+	return o
 }
 
 type source struct {
@@ -95,13 +103,14 @@ func (r *source) Range(ctx context.Context, off, n int64) (io.ReadCloser, error)
 const depth = 4
 
 // reader gives the plaintext of windows in order. Windows are fetched by
-// goroutines that Close waits for.
+// goroutines that Close waits for, as for those that look further ahead.
 type reader struct {
 	s      *Store
 	ctx    context.Context
 	cancel context.CancelFunc
 	next   func() (window, bool)
 	queue  []chan fetched
+	scouts sync.WaitGroup // goroutines that look ahead of the queue
 	cur    []byte
 	left   int64 // bytes that cur does not hold yet
 	err    error // for good
@@ -125,6 +134,9 @@ func (r *reader) fill() {
 			b, err := r.s.fetch(r.ctx, w)
 			c <- fetched{b, err}
 		}()
+		if w.more {
+			r.scouts.Go(func() { r.s.scout(r.ctx, w) })
+		}
 	}
 }
 
@@ -183,6 +195,7 @@ func (r *reader) Close() error {
 	for _, c := range r.queue {
 		<-c
 	}
+	r.scouts.Wait()
 	r.queue, r.cur = nil, nil
 	r.err = io.ErrClosedPipe
 	return nil

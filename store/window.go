@@ -14,10 +14,12 @@ import (
 )
 
 // Windows: the first is small so that its bytes come soon, the others large
-// enough to hide a round trip.
+// enough to hide a round trip, and small enough for two of them, with the blocks
+// that they begin and end in, to fit into the 2 MiB that a node usually sends
+// before it waits for us.
 const (
 	firstWindow = 4  // frames
-	laterWindow = 16 // frames
+	laterWindow = 14 // frames
 )
 
 // window is a run of frames of one extent, and which of its bytes are wanted.
@@ -30,6 +32,15 @@ type window struct {
 	skip   int    // of them not wanted at the front
 	take   int    // wanted after that
 	more   bool   // other windows of the same range follow
+	fresh  bool   // the first of the range in its extent
+	rest   uint32 // bytes of the pack after it that the range wants, too
+	then   spot   // what the range wants after those; no pack for nothing
+}
+
+// spot is a place in a pack.
+type spot struct {
+	id  cairn.PackID
+	off uint32
 }
 
 // windows returns the windows of bytes [off, off+n) of an object, in order.
@@ -64,11 +75,28 @@ func windows(parts []pack.Part, off, n int64) func() (window, bool) {
 			w.length = min(w.length, (uint64(w.skip+w.take)+pack.FrameSize-1)/pack.FrameSize*pack.FrameSize)
 			at += uint64(w.take)
 			size = laterWindow
-			w.more = at < end
+			w.more, w.fresh = at < end, at-uint64(w.take) == base+done || at-uint64(w.take) == uint64(off)
+			if stop := base + done + e.Length; stop > at {
+				w.rest = uint32((min(stop, end) - at + pack.FrameSize - 1) / pack.FrameSize * pack.SealedSize)
+			}
+			if base+done+e.Length < end {
+				w.then = following(parts, pi, ei)
+			}
 			return w, true
 		}
 		return window{}, false
 	}
+}
+
+// following is where the extent after parts[pi].Extents[ei] begins.
+func following(parts []pack.Part, pi, ei int) spot {
+	for ei++; pi < len(parts); pi, ei = pi+1, 0 {
+		if ei < len(parts[pi].Extents) {
+			e := parts[pi].Extents[ei]
+			return spot{e.Pack, e.Offset}
+		}
+	}
+	return spot{}
 }
 
 // fetch returns the wanted plaintext of w, every frame of it authenticated.
@@ -91,6 +119,43 @@ func (s *Store) fetch(ctx context.Context, w window) ([]byte, error) {
 		sealed, at, left = sealed[size:], at+uint32(size), left-f
 	}
 	return plain[w.skip : w.skip+w.take], nil
+}
+
+// lead is how far ahead of a window shards are looked for, bytes of a pack: twice
+// what a reader has under way, as each shard costs a turn more than its bytes.
+const lead = 2 * depth * laterWindow * pack.SealedSize
+
+// scout reads a byte of each shard that the reader of w comes to soon, so that
+// opening it and reading its tail costs no turn when the reader is there. It
+// touches only what the range wants, and never fails a read.
+func (s *Store) scout(ctx context.Context, w window) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, at := range s.beyond(w) {
+		wg.Go(func() {
+			_, _ = s.readPack(ctx, at.id, at.off, make([]byte, 1), false) // who comes there learns why not
+		})
+	}
+}
+
+// beyond lists where shards begin that the range wants and of which w is the
+// first window within lead.
+func (s *Store) beyond(w window) (at []spot) {
+	end := uint64(w.off) + uint64(pack.SealedLength(int64(w.length)))
+	stop, from := end+uint64(w.rest), uint64(w.off)+lead
+	if w.fresh {
+		from = end - 1
+	}
+	row, err := s.idx.Pack(w.id)
+	if l := row.Params.Length; err == nil && row.State != index.Staged && l > laterWindow*pack.SealedSize {
+		for next := (from/l + 1) * l; next < stop && next <= end+lead; next += l {
+			at = append(at, spot{w.id, uint32(next)})
+		}
+	}
+	if w.then != (spot{}) && stop > from && stop <= end+lead {
+		at = append(at, w.then)
+	}
+	return at
 }
 
 // readPack fills b with pack bytes from off, from the stage or from nodes; with

@@ -35,7 +35,7 @@ type channel struct {
 	fsync  bool // fsync@openssh.com is offered
 	posix  bool // posix-rename@openssh.com is offered
 	rtt    time.Duration
-	load   atomic.Int32 // calls that use it for bulk
+	load   atomic.Int64 // bytes that calls under way carry
 	in     *intake
 }
 

@@ -71,7 +71,7 @@ func (r *Remote) dial(ctx context.Context) (*link, error) {
 
 // handshake connects and authenticates.
 func (r *Remote) handshake(ctx context.Context, algos []string) (*link, error) {
-	tcp, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.c.Address)
+	tcp, err := r.c.Dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -2,6 +2,7 @@ package sftp
 
 import (
 	"container/list"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,32 +26,105 @@ type handle struct {
 	kept  *list.Element // its place in handles.order; nil when it is not held
 }
 
-// handles holds files open, the most recently read ones. Its zero value holds
-// none.
+// handles holds files open, the most recently read ones, each at most once on
+// a channel. Its zero value holds none.
 type handles struct {
 	max int // never changes
 
-	mu     sync.Mutex
-	epoch  uint64 // guarded by mu, as all below; counts drop
-	byName map[string]*handle
-	order  list.List // of *handle, the most recently used in front
+	mu      sync.Mutex
+	epoch   uint64 // guarded by mu, as all below; counts drop
+	byName  map[string][]*handle
+	opening map[spot]chan struct{} // closed when the attempt to open it ended
+	order   list.List              // of *handle, the most recently used in front
 }
 
-// take returns the file of that name if it is held on l; it must be released.
-func (h *handles) take(l *link, name string) *handle {
+// spot is where a file is open, or being opened.
+type spot struct {
+	name string
+	ch   *channel
+}
+
+// choose returns the channel on which to read size bytes of a file, and counts
+// them there: a channel that has the file open or opens it, unless that would
+// overfill its window and another has less to do.
+func (h *handles) choose(l *link, name string, size int) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e := h.byName[name]
-	if e == nil {
+	var best *channel
+	better := func(ch *channel) {
+		if best == nil || ch.load.Load() < best.load.Load() {
+			best = ch
+		}
+	}
+	for _, e := range h.byName[name] {
+		if e.ch.l == l && time.Since(e.opened) <= maxHeld {
+			better(e.ch)
+		}
+	}
+	for at := range h.opening {
+		if at.name == name && at.ch.l == l {
+			better(at.ch)
+		}
+	}
+	least := l.bulk()
+	if best == nil || best.load.Load()+int64(size) > inFlight && least.load.Load() < best.load.Load() {
+		best = least
+	}
+	best.load.Add(int64(size))
+	return best
+}
+
+// take returns the file of that name if it is held open on ch; it must be
+// released. Else it returns a channel to wait for, since another call is opening
+// it, or nil: the caller opens it, and then calls opened.
+func (h *handles) take(ch *channel, name string) (*handle, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.find(ch, name); e != nil {
+		return e, nil
+	}
+	at := spot{name, ch}
+	if wait := h.opening[at]; wait != nil {
+		return nil, wait
+	}
+	if h.opening == nil {
+		h.opening = make(map[spot]chan struct{})
+	}
+	h.opening[at] = make(chan struct{})
+	return nil, nil
+}
+
+// get returns the file of that name if it is held open on ch, or nil; it must
+// be released.
+func (h *handles) get(ch *channel, name string) *handle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.find(ch, name)
+}
+
+// find is called with mu held.
+func (h *handles) find(ch *channel, name string) *handle {
+	i := slices.IndexFunc(h.byName[name], func(e *handle) bool { return e.ch == ch })
+	if i < 0 {
 		return nil
 	}
-	if e.ch.l != l || time.Since(e.opened) > maxHeld {
+	e := h.byName[name][i]
+	if time.Since(e.opened) > maxHeld {
 		h.unkeep(e)
 		return nil
 	}
 	e.users++
 	h.order.MoveToFront(e.kept)
 	return e
+}
+
+// opened ends the wait of others for a file that take told the caller to open.
+func (h *handles) opened(ch *channel, name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := spot{name, ch}
+	close(h.opening[at])
+	delete(h.opening, at)
 }
 
 // now is the epoch to give to add.
@@ -67,13 +141,14 @@ func (h *handles) add(e *handle, epoch uint64) *handle {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e.users, e.opened = 1, time.Now()
-	if h.max <= 0 || h.epoch != epoch || !strings.Contains(e.name, "/") || h.byName[e.name] != nil {
+	if h.max <= 0 || h.epoch != epoch || !strings.Contains(e.name, "/") ||
+		slices.ContainsFunc(h.byName[e.name], func(o *handle) bool { return o.ch == e.ch }) {
 		return e
 	}
 	if h.byName == nil {
-		h.byName = make(map[string]*handle)
+		h.byName = make(map[string][]*handle)
 	}
-	h.byName[e.name] = e
+	h.byName[e.name] = append(h.byName[e.name], e)
 	e.kept = h.order.PushFront(e)
 	if h.order.Len() > h.max {
 		h.unkeep(h.order.Back().Value.(*handle))
@@ -97,28 +172,28 @@ func (h *handles) drop(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.epoch++
-	if e := h.byName[name]; e != nil {
+	for _, e := range slices.Clone(h.byName[name]) {
 		h.unkeep(e)
 	}
 }
 
 // expire closes what has been open for too long.
 func (h *handles) expire() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, e := range h.byName {
-		if time.Since(e.opened) > maxHeld {
-			h.unkeep(e)
-		}
-	}
+	h.unkeepAll(func(e *handle) bool { return time.Since(e.opened) > maxHeld })
 }
 
 // forget drops the files of a link that is gone.
 func (h *handles) forget(l *link) {
+	h.unkeepAll(func(e *handle) bool { return e.ch.l == l })
+}
+
+func (h *handles) unkeepAll(which func(*handle) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, e := range h.byName {
-		if e.ch.l == l {
+	for at := h.order.Front(); at != nil; {
+		e := at.Value.(*handle)
+		at = at.Next()
+		if which(e) {
 			h.unkeep(e)
 		}
 	}
@@ -128,8 +203,11 @@ func (h *handles) forget(l *link) {
 func (h *handles) unkeep(e *handle) {
 	if e.kept != nil {
 		h.order.Remove(e.kept)
-		delete(h.byName, e.name)
 		e.kept = nil
+		left := slices.DeleteFunc(h.byName[e.name], func(o *handle) bool { return o == e })
+		if h.byName[e.name] = left; len(left) == 0 {
+			delete(h.byName, e.name)
+		}
 	}
 	e.close()
 }

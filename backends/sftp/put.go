@@ -40,8 +40,8 @@ func (r *Remote) store(ctx context.Context, op, name string, data []byte, place 
 		ch := l.small()
 		if src.size > safePacket {
 			ch = l.bulk()
-			ch.load.Add(1)
-			defer ch.load.Add(-1)
+			ch.load.Add(int64(src.size))
+			defer ch.load.Add(-int64(src.size))
 		}
 		temporary := path.Join(tmp, newName())
 		err := r.write(ctx, ch, temporary, src)

@@ -13,7 +13,7 @@ import (
 )
 
 // ReadAt asks for exactly the range: two turns, or one on a file that is held
-// open from an earlier read.
+// open from an earlier read. Reads of one file that begin together open it once.
 func (r *Remote) ReadAt(ctx context.Context, name string, p []byte, off int64) error {
 	if err := backends.CheckName(name); err != nil {
 		return r.fail(backends.OpRead, name, err)
@@ -33,41 +33,65 @@ func (r *Remote) ReadAt(ctx context.Context, name string, p []byte, off int64) e
 }
 
 func (r *Remote) readOn(ctx context.Context, l *link, name string, buf []byte, off int64) error {
-	if h := r.held.take(l, name); h != nil {
-		err := h.read(buf, off)
-		r.held.release(h, err == nil)
-		if err == nil || lost(err) {
-			return err
-		}
-		// A file that was open for a while proves nothing when it fails: ask
-		// again by name.
-	}
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	h, err := r.open(l, name)
+	ch := r.held.choose(l, name, len(buf))
+	defer ch.load.Add(-int64(len(buf)))
+	h, old, err := r.take(ctx, ch, name)
 	if err != nil {
 		return err
 	}
-	err = h.read(buf, off)
+	err = ch.readFull(h.f, buf, off)
+	r.held.release(h, err == nil)
+	if err == nil || !old || lost(err) {
+		return err
+	}
+	// A file that was open before proves nothing when it fails: ask again by
+	// name.
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	if h, err = r.open(ch, name); err != nil {
+		return err
+	}
+	err = ch.readFull(h.f, buf, off)
 	r.held.release(h, err == nil)
 	return err
 }
 
-func (r *Remote) open(l *link, name string) (*handle, error) {
-	ch := l.bulk()
+// take returns the file, open on ch and to be released; old tells that another
+// call opened it. All that want it at once share one attempt to open it, but
+// not its failure, which may be an answer from before a call began.
+func (r *Remote) take(ctx context.Context, ch *channel, name string) (h *handle, old bool, err error) {
+	if ctx.Err() != nil {
+		return nil, false, ended(ctx)
+	}
+	h, wait := r.held.take(ch, name)
+	switch {
+	case h != nil:
+		return h, true, nil
+	case wait == nil:
+		defer r.held.opened(ch, name)
+		h, err = r.open(ch, name)
+		return h, false, err
+	}
+	select {
+	case <-wait:
+	case <-ctx.Done():
+		return nil, false, ended(ctx)
+	}
+	if h = r.held.get(ch, name); h != nil {
+		return h, true, nil
+	}
+	h, err = r.open(ch, name)
+	return h, false, err
+}
+
+func (r *Remote) open(ch *channel, name string) (*handle, error) {
 	epoch := r.held.now()
 	f, err := ch.c.Open(r.at(name))
 	if err = ch.onPath(err); err != nil {
 		return nil, r.confirmMissing(ch, err)
 	}
 	return r.held.add(&handle{name: name, ch: ch, f: f}, epoch), nil
-}
-
-func (h *handle) read(buf []byte, off int64) error {
-	h.ch.load.Add(1)
-	defer h.ch.load.Add(-1)
-	return h.ch.readFull(h.f, buf, off)
 }
 
 // readFull fills p or fails. The library takes a short answer for the end of

@@ -42,6 +42,9 @@ type Config struct {
 	Password string     // for servers without keys
 	HostKey  string     // SHA256:..., as Probe returns it; the only key that is accepted
 
+	// Dial connects to Address in its own way; nil uses TCP.
+	Dial func(ctx context.Context) (net.Conn, error)
+
 	Channels       int           // SFTP sessions at most: one for small operations, the others for bulk; 0 means 3
 	Handles        int           // files held open for reading at most; 0 means 32, negative none
 	ConnectTimeout time.Duration // for TCP, SSH and SFTP together; 0 means 15 s
@@ -114,6 +117,11 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Path != "" {
 		c.Path = path.Clean(c.Path)
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", c.Address)
+		}
 	}
 	if c.Channels == 0 {
 		c.Channels = 3 // one small, two bulk: what fills a 100 Mbit/s line at 100 ms

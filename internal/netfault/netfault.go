@@ -2,7 +2,8 @@
 // it delays, throttles, swallows and resets, and it counts what passes.
 //
 // Reading order: netfault.go (the Proxy and its switches), link.go (one
-// connection through it). It knows nothing of the protocols above TCP.
+// connection through it), line.go (a long line in memory, for simulated time,
+// on which turns are counted exactly). It knows nothing of the protocols above TCP.
 package netfault
 
 import (

@@ -106,7 +106,7 @@ func (d *node) start(ctx context.Context) error {
 	d.address = l.Addr().String()
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.ended = make(chan error, 1) // room: Serve never waits for stop
-	go func() { d.ended <- d.server.Serve(ctx, l) }()
+	go func() { d.ended <- d.server.Serve(ctx, d.tap.listen(l)) }()
 	return nil
 }
 
