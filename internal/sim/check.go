@@ -27,6 +27,7 @@ func (w *World) check() error {
 // reads it once more.
 func (w *World) Finish() error {
 	w.calm = true
+	w.disk.light(Fuse{})
 	for _, n := range w.nodes {
 		w.heal(n.number)
 	}

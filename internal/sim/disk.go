@@ -11,25 +11,6 @@ import (
 	"github.com/cairn-storage/cairn/internal/durable"
 )
 
-// How is the way in which the power goes.
-type How uint8
-
-// The ways: before a step; after one that was done and is not told of; in the
-// middle of a write.
-const (
-	Before How = iota
-	After
-	Torn
-)
-
-// Fuse takes the power away at one durable step from now.
-type Fuse struct {
-	Index   bool // counts the steps of the index, else all others
-	At      int  // which of them, from 1
-	How     How
-	Percent int // of what was not synced that is kept
-}
-
 // disk is the gateway's disk of one run. Each life of the gateway gets a file
 // system around it, with faults that the plan asked for.
 type disk struct {
@@ -45,6 +26,7 @@ type disk struct {
 	reads  int                // that will fail; guarded by mu
 	full   bool               // guarded by mu
 	steps  uint64             // in all
+	points Points             // steps by what a fuse counts; guarded by mu
 	losses int                // of power
 	over   *atomic.Bool       // of the life that runs; guarded by mu
 }
@@ -77,10 +59,15 @@ func (d *disk) before(s durable.Step) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.steps++
+	if ofIndex(s) {
+		d.points.Index++
+	} else {
+		d.points.Disk++
+	}
 	if d.torn {
 		d.cut()
 	}
-	if d.left == nil && d.fuse.At > 0 && d.fuse.Index == ofIndex(s) {
+	if d.left == nil && d.fuse.At > 0 && !d.fuse.Node && d.fuse.Index == ofIndex(s) {
 		if d.fuse.At--; d.fuse.At == 0 {
 			switch d.fuse.How {
 			case Before:
@@ -139,15 +126,6 @@ func (d *disk) cut() {
 	}
 }
 
-// light makes the power go.
-func (d *disk) light(f Fuse) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.left == nil && !d.torn {
-		d.fuse = f
-	}
-}
-
 // pull takes the power away now.
 func (d *disk) pull(percent int) {
 	d.mu.Lock()
@@ -163,8 +141,8 @@ func (d *disk) dead() bool {
 	return d.left != nil || d.torn
 }
 
-// restore puts the disk that a power loss left in place of the one that was,
-// and takes a fuse that did not burn down out.
+// restore puts the disk that a power loss left in place of the one that was. A
+// fuse that did not burn down yet goes on over an orderly restart.
 func (d *disk) restore() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -172,9 +150,8 @@ func (d *disk) restore() {
 		d.cut()
 	}
 	if d.left != nil {
-		d.mem, d.left = d.left, nil
+		d.mem, d.left, d.fuse = d.left, nil, Fuse{}
 	}
-	d.fuse = Fuse{}
 }
 
 // breakNext makes the next n steps of an operation fail, or reads with op 0;

@@ -129,7 +129,7 @@ func (w *World) crash() error {
 func (w *World) start() error {
 	for {
 		if h := hash(w.Seed, "again", w.lives); !w.calm && h%6 == 0 {
-			w.disk.light(Fuse{Index: h>>8%4 == 0, At: 1 + int(h>>16%12), How: How(h >> 24 % 3), Percent: []int{0, 50, 100}[h>>32%3]})
+			w.disk.lightAnother(Fuse{Index: h>>8%4 == 0, At: 1 + int(h>>16%12), How: How(h >> 24 % 3), Percent: []int{0, 50, 100}[h>>32%3]})
 		}
 		err := w.open()
 		switch {

@@ -20,6 +20,7 @@ type Result struct {
 	Steps  uint64   // durable steps
 	Losses int      // of power
 	Lives  int      // of the gateway
+	Points Points   // steps of the plan at which a Fuse can burn down
 }
 
 // String is the trace: every step with what was said of it, as text that can
@@ -77,6 +78,7 @@ func (r *Result) play(ctx context.Context, log *slog.Logger) {
 			_ = w.close()
 		}
 	}()
+	made := w.disk.passed()
 	for i, s := range r.Plan {
 		r.At = i
 		said, err := w.Do(s)
@@ -87,5 +89,6 @@ func (r *Result) play(ctx context.Context, log *slog.Logger) {
 		}
 	}
 	r.At = len(r.Plan)
+	r.Points = w.disk.passed().less(made)
 	r.Err = w.Finish()
 }

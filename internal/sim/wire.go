@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -12,7 +13,28 @@ import (
 type wire struct {
 	n *Node
 	l *life
+	d *disk
 }
+
+// change carries out a change of a file on the node, unless the power goes
+// before it; torn is as much of it as may be done when it goes in the middle.
+func (c wire) change(do, torn func(remote) error) error {
+	how, burns := c.d.onNode()
+	if !burns {
+		return do(c.now())
+	}
+	var err error
+	switch n := c.now(); how {
+	case After:
+		err = do(n)
+	case Torn:
+		err = torn(n)
+	}
+	c.d.pull(c.d.percent())
+	return errors.Join(errPower, err)
+}
+
+func leave(remote) error { return nil }
 
 // now is the node as it behaves, or one that is down once the process that
 // asks is gone: after a power loss no call of the old life may do anything.
@@ -43,7 +65,8 @@ func (c wire) Put(ctx context.Context, name string, data []byte) error {
 	if err := c.travel(ctx, backends.OpPut, name, len(data)); err != nil {
 		return err
 	}
-	return c.now().Put(ctx, name, data)
+	return c.change(func(n remote) error { return n.Put(ctx, name, data) },
+		func(n remote) error { return n.Put(ctx, name, data[:len(data)/2]) }) // it has no rename
 }
 
 // ReadAt passes on.
@@ -78,7 +101,7 @@ func (c wire) Delete(ctx context.Context, name string) error {
 	if err := c.travel(ctx, backends.OpDelete, name, 0); err != nil {
 		return err
 	}
-	return c.now().Delete(ctx, name)
+	return c.change(func(n remote) error { return n.Delete(ctx, name) }, leave)
 }
 
 // Free passes on.
@@ -94,5 +117,5 @@ func (c wire) Replace(ctx context.Context, name string, data []byte) error {
 	if err := c.travel(ctx, backends.OpReplace, name, len(data)); err != nil {
 		return err
 	}
-	return c.now().Replace(ctx, name, data)
+	return c.change(func(n remote) error { return n.Replace(ctx, name, data) }, leave)
 }

@@ -182,7 +182,7 @@ func (w *World) connect(l *life, n pack.Node) (backends.Remote, error) {
 	if i < 0 {
 		return nil, cairn.ErrUnavailable
 	}
-	var r backends.Remote = wire{w.nodes[i], l}
+	var r backends.Remote = wire{w.nodes[i], l, w.disk}
 	r = backends.Guard(r, backends.Bounds{Files: 1 << 14, Dirs: 1 << 12})
 	r = backends.Deadline(r, backends.DeadlineConfig{})
 	r = backends.Limit(r, 16)
