@@ -1,10 +1,12 @@
 // Package crypt holds the keys of a store and what is done with them.
 //
 // Reading order: crypt.go (pack keys, sealing and opening), root.go (hashes,
-// signed roots of shards, signatures), identity.go and encoding.go (the files
-// of owners and gateways), delegation.go (who may sign for a store), epoch.go
-// (wrapped epoch keys), recipient.go (whom they are wrapped for), secret.go
-// (secrets at rest on the gateway), hidden.go (why no secret prints).
+// signed roots of shards, signatures), rootkey.go (sealing the roots of a
+// store), identity.go and encoding.go (the files of owners and gateways),
+// successor.go (a gateway that takes over from another), delegation.go (who may
+// sign for a store), epoch.go (wrapped epoch keys), recipient.go (whom they are
+// wrapped for), secret.go (secrets at rest on the gateway), hidden.go (why no
+// secret prints).
 //
 // The package is pure: no files, no clock, no log; chance comes from the caller,
 // but for age, which draws its own. It knows neither packs' inner order nor

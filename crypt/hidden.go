@@ -11,6 +11,7 @@ import (
 const (
 	hiddenEpoch    = "epoch key (hidden)"
 	hiddenPack     = "pack key (hidden)"
+	hiddenRoot     = "root key (hidden)"
 	hiddenSigning  = "signing key (hidden)"
 	hiddenBox      = "box of secrets (hidden)"
 	hiddenIdentity = "identity (hidden)"
@@ -44,6 +45,18 @@ func (*PackKey) Format(s fmt.State, _ rune) { hide(s, hiddenPack) }
 
 // LogValue hides the key.
 func (*PackKey) LogValue() slog.Value { return slog.StringValue(hiddenPack) }
+
+// String hides the key.
+func (*RootKey) String() string { return hiddenRoot }
+
+// GoString hides the key.
+func (*RootKey) GoString() string { return hiddenRoot }
+
+// Format hides the key from every verb.
+func (*RootKey) Format(s fmt.State, _ rune) { hide(s, hiddenRoot) }
+
+// LogValue hides the key.
+func (*RootKey) LogValue() slog.Value { return slog.StringValue(hiddenRoot) }
 
 // String hides the key.
 func (SigningKey) String() string { return hiddenSigning }

@@ -84,7 +84,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 			strings.Trim(fmt.Sprintf("%x", fmt.Sprint(b[:4])), "[]")}
 	}
 	for name, v := range map[string]any{
-		"epoch key": epoch, "pack key": pack, "signing key": sign, "identity": id, "box": id.Secrets(),
+		"epoch key": epoch, "pack key": pack, "signing key": sign, "identity": id, "box": id.Secrets(), "root key": epoch.Root(cairn.StoreID{1}),
 		"pointer": &id, "in a struct": struct {
 			ID Identity
 			K  EpochKey

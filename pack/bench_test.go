@@ -1,6 +1,8 @@
 package pack
 
 import (
+	"bytes"
+	"io"
 	"testing"
 
 	"github.com/cairn-storage/cairn"
@@ -145,6 +147,66 @@ func BenchmarkOpenTail(b *testing.B) {
 	for b.Loop() {
 		if _, err := OpenTail(f[x.params.TailOffset():], x.params, 2, testTrust()); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// benchRows are rows of 100,000 objects as a Nix cache makes them.
+func benchRows(b *testing.B) (rows []Row, n int64) {
+	b.Helper()
+	rows = someRows(100_000, 1, false)
+	for i, r := range atticRecords(1000) {
+		for j := i; j < len(rows); j += 1000 {
+			rows[j].Value = r.AppendTo(nil)
+		}
+	}
+	for _, r := range rows {
+		n += int64(len(r.Key) + len(r.Value))
+	}
+	return rows, n
+}
+
+func BenchmarkRunWriter(b *testing.B) {
+	rows, n := benchRows(b)
+	b.SetBytes(n)
+	b.ReportAllocs()
+	for b.Loop() {
+		w, err := NewRunWriter(io.Discard, fullHead())
+		for i := 0; err == nil && i < len(rows); i++ {
+			err = w.Add(rows[i])
+		}
+		if err != nil || w.Close() != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRunReader(b *testing.B) {
+	rows, n := benchRows(b)
+	stream := writeRun(b, fullHead(), rows)
+	b.SetBytes(n)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := NewRunReader(bytes.NewReader(stream))
+		for err == nil {
+			_, err = r.Next()
+		}
+		if err != io.EOF {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMergeRuns(b *testing.B) {
+	rows, n := benchRows(b)
+	older, newer := writeRun(b, fullHead(), rows), writeRun(b, laterHead(), rows[:len(rows)/2])
+	b.SetBytes(n + n/2)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range MergeRuns(openRun(b, older), openRun(b, newer)) {
+			if err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

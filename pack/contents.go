@@ -1,13 +1,11 @@
 package pack
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/wire"
-	"github.com/klauspost/compress/zstd"
 )
 
 // Run is a contiguous row of frames in a pack that no record of the same pack
@@ -41,10 +39,7 @@ type Contents struct {
 	Records     []Record // in order of stamp
 }
 
-const (
-	maxContentsPlain = 16 << 20 // decompressed; bounds what a key holder's mistake can cost
-	contentsWindow   = 1 << 20  // of zstd: tables are mostly smaller, and the encoder's memory follows it
-)
+const maxContentsPlain = 16 << 20 // decompressed; bounds what a key holder's mistake can cost
 
 // Encode is the canonical plain encoding.
 func (c Contents) Encode() []byte {
@@ -149,18 +144,11 @@ func (c Contents) Seal(key *crypt.PackKey, p Params) ([]byte, error) {
 	if _, err := ParseContents(table); err != nil {
 		return nil, fmt.Errorf("pack: contents of %v cannot be read back: %v: %w", p.ID, err, cairn.ErrInvalid)
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(contentsWindow))
+	plain, err := press(table, MaxContents)
 	if err != nil {
-		return nil, fmt.Errorf("pack: contents: %w", err)
+		return nil, fmt.Errorf("pack: contents of %v: %w", p.ID, err)
 	}
-	plain := enc.EncodeAll(table, make([]byte, 4))
-	binary.BigEndian.PutUint32(plain, uint32(len(plain)-4))
-	size := Padded(uint64(len(plain) + crypt.Overhead))
-	if size > MaxContents {
-		return nil, fmt.Errorf("pack: contents of %d bytes are over the limit of %d: %w", size, MaxContents, cairn.ErrInvalid)
-	}
-	plain = append(plain, make([]byte, int(size)-crypt.Overhead-len(plain))...)
-	return key.Seal(make([]byte, 0, size), plain, crypt.DomainContents, 0, contentsAAD(p)), nil
+	return key.Seal(make([]byte, 0, len(plain)+crypt.Overhead), plain, crypt.DomainContents, 0, contentsAAD(p)), nil
 }
 
 // OpenContents opens sealed contents of the pack that p describes.
@@ -169,27 +157,9 @@ func OpenContents(key *crypt.PackKey, p Params, sealed []byte) (Contents, error)
 	if err != nil {
 		return Contents{}, fmt.Errorf("pack: contents of %v: %w", p.ID, err)
 	}
-	if len(plain) < 4 {
-		return Contents{}, fmt.Errorf("pack: contents of %v: %d bytes: %w", p.ID, len(plain), cairn.ErrCorrupt)
-	}
-	n := binary.BigEndian.Uint32(plain)
-	r := wire.NewReader(plain[4:])
-	if uint64(n) > uint64(r.Len()) {
-		return Contents{}, fmt.Errorf("pack: contents of %v: length %d: %w", p.ID, n, cairn.ErrCorrupt)
-	}
-	r = wire.NewReader(plain[4+n:])
-	r.Zeros(r.Len())
-	if err := r.Done(); err != nil {
-		return Contents{}, fmt.Errorf("pack: contents of %v: padding: %w", p.ID, err)
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContentsPlain))
+	b, err := unpress(plain, maxContentsPlain)
 	if err != nil {
-		return Contents{}, fmt.Errorf("pack: contents: %w", err)
-	}
-	defer dec.Close()
-	b, err := dec.DecodeAll(plain[4:4+n], nil)
-	if err != nil {
-		return Contents{}, fmt.Errorf("pack: contents of %v: %v: %w", p.ID, err, cairn.ErrCorrupt)
+		return Contents{}, fmt.Errorf("pack: contents of %v: %w", p.ID, err)
 	}
 	return ParseContents(b)
 }

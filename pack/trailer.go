@@ -95,6 +95,19 @@ func TrailerLength(footer []byte) (int, error) {
 	return int(n), nil
 }
 
+// checkShape fails r where no pack can be of this shape.
+func (p Params) checkShape(r *wire.Reader) {
+	switch {
+	case r.Err() != nil:
+	case p.Coding.Check() != nil:
+		r.Fail("coding %v", p.Coding)
+	case p.Length < MinPadded || p.Length > MaxLength || p.Length != Padded(p.Length):
+		r.Fail("shard length %d", p.Length)
+	case p.Contents < MinPadded || p.Contents > MaxContents || uint64(p.Contents) != Padded(uint64(p.Contents)):
+		r.Fail("contents length %d", p.Contents)
+	}
+}
+
 // ParseTrailer reads exactly one trailer and checks the signature against the
 // key it names; whether that key may sign for this store is the caller's
 // question (Trust).
@@ -111,20 +124,12 @@ func ParseTrailer(b []byte) (Trailer, error) {
 	}
 	k, n := int(r.U8()), int(r.U8())
 	t.Coding = cairn.Coding{K: k, M: n - k}
-	if r.Err() == nil && t.Coding.Check() != nil {
-		r.Fail("coding %v", t.Coding)
-	}
 	t.Epoch = r.U32()
 	r.Raw(t.Store[:])
 	r.Raw(t.ID[:])
 	r.Raw(t.Prefix[:])
 	t.Length, t.Contents = r.U64(), r.U32()
-	if t.Length < MinPadded || t.Length > MaxLength || t.Length != Padded(t.Length) {
-		r.Fail("shard length %d", t.Length)
-	}
-	if t.Contents < MinPadded || t.Contents > MaxContents || uint64(t.Contents) != Padded(uint64(t.Contents)) {
-		r.Fail("contents length %d", t.Contents)
-	}
+	t.checkShape(r)
 	if bs := r.U32(); bs != BlockSize {
 		r.Fail("block size %d", bs)
 	}
