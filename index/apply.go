@@ -58,6 +58,9 @@ func (x *Index) batch(fill func(*tx) error) error {
 	}
 	x.write.Lock()
 	defer x.write.Unlock()
+	if x.loading {
+		return errLoading()
+	}
 	x.mu.RLock()
 	t := &tx{x: x, soft: x.soft, applied: map[uint32]uint64{}, counts: map[uint64]Count{}}
 	x.mu.RUnlock()
@@ -104,7 +107,7 @@ func (t *tx) install() {
 	s := &t.x.soft
 	t.x.mu.Lock()
 	defer t.x.mu.Unlock()
-	s.truth, s.registry, s.floor = t.soft.truth, t.soft.registry, t.soft.floor
+	s.truth, s.registry, s.floor, s.era = t.soft.truth, t.soft.registry, t.soft.floor, t.soft.era
 	for life, lsn := range t.applied {
 		s.applied[life] = lsn
 	}
@@ -157,12 +160,18 @@ func (t *tx) set(key, value []byte) error {
 	if err := t.b.Set(key, value, nil); err != nil {
 		return fmt.Errorf("index: write: %w", err)
 	}
+	if isCarried(key) {
+		return t.mark(key)
+	}
 	return nil
 }
 
 func (t *tx) del(key []byte) error {
 	if err := t.b.Delete(key, nil); err != nil {
 		return fmt.Errorf("index: write: %w", err)
+	}
+	if isCarried(key) {
+		return t.mark(key)
 	}
 	return nil
 }

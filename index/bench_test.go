@@ -1,10 +1,14 @@
 package index
 
 import (
+	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
 )
@@ -88,5 +92,93 @@ func BenchmarkPack(b *testing.B) {
 		if _, err := x.Pack(packID('A')); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// madeRows are the rows of n objects of two packs each, and of n/50 packs, as a
+// merge of runs hands them over.
+func madeRows(n int) iter.Seq2[pack.Row, error] {
+	return func(yield func(pack.Row, error) bool) {
+		if !yield(pack.Row{Key: []byte{kindGeneration}, Value: []byte{0, 0, 0, 9}}, nil) ||
+			!yield(pack.Row{Key: []byte{kindApplied, 0, 0, 0, 1}, Value: binary.BigEndian.AppendUint64(nil, uint64(n))}, nil) {
+			return
+		}
+		at := make([]cairn.Location, 7)
+		for i := range n / 50 {
+			id := cairn.NewPackID(uint64(i+1), [10]byte{})
+			row := PackRow{Params: pack.Params{Store: testStore, ID: id, Coding: cairn.Coding{K: 4, M: 3}}, Kind: pack.Log, State: Spread, At: at}
+			if !yield(pack.Row{Key: append([]byte{kindPack}, id[:]...), Value: row.encode()}, nil) {
+				return
+			}
+		}
+		for i := range n {
+			p := putRec(st(1, uint64(i+1)), fmt.Sprintf("nar/%032x.nar.zst", i), "AB").Record.Body.(pack.Put)
+			for j := range p.Parts[0].Extents {
+				p.Parts[0].Extents[j].Pack = cairn.NewPackID(uint64(i/50+j+1), [10]byte{})
+			}
+			f := &fact{version: st(1, uint64(i+1)), record: st(1, uint64(i+1)), kind: put, head: encodeHead(p)}
+			f.where, _ = encodeWhere(p.Parts, nil)
+			if !yield(pack.Row{Key: append([]byte{kindObject}, plainKey(0, objectKey{1, p.Key})[1:]...), Value: f.liveRow()}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// BenchmarkLoad fills an index with 1,000,000 objects. peak-MB is the most
+// memory in use on the way.
+func BenchmarkLoad(b *testing.B) {
+	const n = 1_000_000
+	for b.Loop() {
+		x := open(b, durable.OS(), b.TempDir())
+		peak, seen := uint64(0), 0
+		must(b, x.Load(func(yield func(pack.Row, error) bool) {
+			for r, err := range madeRows(n) {
+				if seen++; seen%50_000 == 0 {
+					var m runtime.MemStats
+					runtime.ReadMemStats(&m)
+					peak = max(peak, m.Sys-m.HeapReleased)
+				}
+				if !yield(r, err) {
+					return
+				}
+			}
+		}))
+		if x.Totals().Objects != n {
+			b.Fatal(x.Totals())
+		}
+		b.ReportMetric(float64(peak)/1e6, "peak-MB")
+	}
+}
+
+// BenchmarkRows reads a run out of an index of 1,000,000 objects: all of it,
+// or the 1 % that changed.
+func BenchmarkRows(b *testing.B) {
+	const n = 1_000_000
+	x := open(b, durable.OS(), b.TempDir())
+	must(b, x.Load(madeRows(n)))
+	var group []Change
+	for i := range n / 100 {
+		if group = append(group, putRec(st(2, uint64(i+1)), fmt.Sprintf("nar/%032x.nar.zst", i*97), "C")); len(group) == 100 {
+			must(b, x.Apply(group))
+			group = group[:0]
+		}
+	}
+	s, err := x.Snapshot()
+	must(b, err)
+	defer s.Close()
+	for _, from := range []uint32{0, s.Generation()} {
+		b.Run(fmt.Sprintf("from=%d", from), func(b *testing.B) {
+			for b.Loop() {
+				rows, bytes := 0, 0
+				for r, err := range s.Rows(from) {
+					must(b, err)
+					rows++
+					bytes += len(r.Key) + len(r.Value)
+				}
+				b.ReportMetric(float64(rows), "rows")
+				b.ReportMetric(float64(bytes)/1e6, "MB")
+			}
+		})
 	}
 }

@@ -18,7 +18,10 @@
 // (reading), drop.go and settle.go (forgetting), destroy.go. Multipart uploads:
 // uploadrow.go and partrow.go (the rows), applyupload.go and applypart.go,
 // learnupload.go (voids and lives), upload.go and uploads.go (reading),
-// dropupload.go and forgetupload.go (forgetting).
+// dropupload.go and forgetupload.go (forgetting). Checkpoints: carry.go (which
+// rows), mark.go (what changed, and why nothing is missed), snapshot.go and
+// snaprows.go (reading them out), checkpointed.go, load.go, loadrow.go and
+// loadupload.go (filling an index with them).
 //
 // It refuses to know nodes, frames, keys and clocks, and never decides whether
 // a write is allowed: that is the committer's, who asks here first.
@@ -37,8 +40,13 @@ import (
 )
 
 // rowsVersion is the version of the rows. An index of another version is not
-// converted but rebuilt.
-const rowsVersion = 2
+// converted but rebuilt; but one of version 2 differs only in that it has no
+// marks, and is taken as it is (see firstEra). It must not keep its number: a
+// release that knows no marks would change rows without them.
+const (
+	rowsVersion     = 3
+	unmarkedVersion = 2
+)
 
 // openRoom is what must be free on the disk to open an index, bytes: a manifest
 // and the first table.
@@ -63,11 +71,13 @@ type Index struct {
 	flow   flow
 
 	// write serializes batches: each reads what it changes. It is taken
-	// before mu.
-	write sync.Mutex
+	// before mu, and mu before that of a Snapshot.
+	write   sync.Mutex
+	loading bool // Load is not done, and there is no other write; guarded by write
 
-	mu   sync.RWMutex
-	soft soft // guarded by mu; written with write held as well
+	mu        sync.RWMutex
+	soft      soft               // guarded by mu; written with write held as well
+	snapshots map[*Snapshot]bool // not closed; guarded by mu
 }
 
 // soft is what is small and asked for often, kept in memory beside its rows.
@@ -78,6 +88,7 @@ type soft struct {
 	applied  map[uint32]uint64 // highest LSN applied, by life
 	totals   map[uint64]Count  // by bucket
 	floor    cairn.Stamp       // see DropTombstones
+	era      era
 }
 
 // Open opens the index in c.Dir and makes it when there is none. It is
@@ -98,7 +109,7 @@ func Open(c Config) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{config: c, lock: lock, ill: newIllness(c.Log)}
+	x := &Index{config: c, lock: lock, ill: newIllness(c.Log), snapshots: map[*Snapshot]bool{}}
 	if err := x.open(); err != nil {
 		x.ill.stop()
 		if x.db != nil {
@@ -132,8 +143,14 @@ func (x *Index) open() error {
 	if err != nil {
 		return err
 	}
-	if err := x.load(); err != nil {
-		return err
+	switch _, cut, err := get(x.db, []byte(loadingKey)); {
+	case err != nil:
+		return openError(err)
+	case cut:
+		return fmt.Errorf("index: open: a load of it did not end: %w", cairn.ErrCorrupt)
+	}
+	if x.soft, err = readSoft(x.db); err != nil {
+		return openError(err)
 	}
 	if made {
 		return x.Flush()
@@ -142,13 +159,15 @@ func (x *Index) open() error {
 }
 
 // identify checks that the database is this store's and of this version, or
-// makes an empty one so.
+// makes an empty one, or one without marks, so.
 func (x *Index) identify() (made bool, err error) {
 	want := append([]byte{rowsVersion}, x.config.Store[:]...)
 	have, ok, err := get(x.db, []byte(identityKey))
 	switch {
 	case err != nil:
 		return false, openError(err)
+	case ok && len(have) > 0 && have[0] == unmarkedVersion && bytes.Equal(have[1:], want[1:]):
+		return true, x.setIdentity(want)
 	case ok && len(have) > 0 && have[0] != rowsVersion:
 		return false, fmt.Errorf("index: open: version %d, this release knows %d: %w", have[0], rowsVersion, cairn.ErrCorrupt)
 	case ok && !bytes.Equal(have, want):
@@ -163,34 +182,37 @@ func (x *Index) identify() (made bool, err error) {
 	if !empty {
 		return false, fmt.Errorf("index: open: rows but no identity: %w", cairn.ErrCorrupt)
 	}
-	if err := x.db.Set([]byte(identityKey), want, pebble.NoSync); err != nil {
-		return false, fmt.Errorf("index: open: %w", classed(err))
-	}
-	x.flow.wrote(1)
-	return true, nil
+	return true, x.setIdentity(want)
 }
 
-// load reads what is kept in memory.
-func (x *Index) load() error {
+func (x *Index) setIdentity(row []byte) error {
+	if err := x.db.Set([]byte(identityKey), row, pebble.NoSync); err != nil {
+		return fmt.Errorf("index: open: %w", classed(err))
+	}
+	x.flow.wrote(1)
+	return nil
+}
+
+// readSoft reads what is kept in memory.
+func readSoft(r pebble.Reader) (soft, error) {
 	s := soft{applied: map[uint32]uint64{}, totals: map[uint64]Count{}}
 	var err error
-	if s.floor, err = readFloor(x.db); err != nil {
-		return openError(err)
+	if s.floor, err = readFloor(r); err != nil {
+		return s, err
 	}
-	if s.truth, err = readTruth(x.db); err != nil {
-		return openError(err)
+	if s.era, err = readEra(r); err != nil {
+		return s, err
 	}
-	if s.registry, err = readRegistry(x.db, s.truth); err != nil {
-		return openError(err)
+	if s.truth, err = readTruth(r); err != nil {
+		return s, err
 	}
-	if err := readApplied(x.db, s.applied); err != nil {
-		return openError(err)
+	if s.registry, err = readRegistry(r, s.truth); err != nil {
+		return s, err
 	}
-	if err := readTotals(x.db, s.totals); err != nil {
-		return openError(err)
+	if err := readApplied(r, s.applied); err != nil {
+		return s, err
 	}
-	x.soft = s
-	return nil
+	return s, readTotals(r, s.totals)
 }
 
 // Close flushes and closes. The index is closed also when that failed; calls
@@ -199,9 +221,9 @@ func (x *Index) Close() error {
 	if !x.users.close() {
 		return nil
 	}
-	err := x.flush()
+	errs := append(x.closeSnapshots(), x.flush())
 	x.ill.stop()
-	return errors.Join(err, classed(x.db.Close()), x.lock.Close())
+	return errors.Join(append(errs, classed(x.db.Close()), x.lock.Close())...)
 }
 
 // Applied is the highest stamp of a record applied. After a crash every batch

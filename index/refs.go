@@ -29,16 +29,22 @@ const (
 // refer writes the references of f, the live version of k: one row per pack.
 // The record that placed it there stands first in the row.
 func (t *tx) refer(k objectKey, f *fact, packs []cairn.PackID) error {
+	return t.setRefs(packs, f.version, refRow(k, f))
+}
+
+func refRow(k objectKey, f *fact) []byte {
 	row := append(appendStamp(make([]byte, 0, stampSize+9+len(k.key)), f.record), refVersion)
-	row = append(binary.BigEndian.AppendUint64(row, k.bucket), k.key...)
-	return t.setRefs(packs, f.version, row)
+	return append(binary.BigEndian.AppendUint64(row, k.bucket), k.key...)
 }
 
 // referPart writes the references of p, a current part of an upload that has
 // not ended.
 func (t *tx) referPart(p *partFact, packs []cairn.PackID) error {
-	row := append(appendStamp(make([]byte, 0, stampSize+1+partNameSize), p.stamp), refPart)
-	return t.setRefs(packs, p.stamp, p.appendTo(row))
+	return t.setRefs(packs, p.stamp, refPartRow(p))
+}
+
+func refPartRow(p *partFact) []byte {
+	return p.appendTo(append(appendStamp(make([]byte, 0, stampSize+1+partNameSize), p.stamp), refPart))
 }
 
 func (t *tx) setRefs(packs []cairn.PackID, version cairn.Stamp, row []byte) error {

@@ -50,7 +50,11 @@ func (t *tx) writeCount(bucket uint64, c Count) error {
 	if c == (Count{}) {
 		return t.del(key)
 	}
-	return t.set(key, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, c.Objects), c.Bytes))
+	return t.set(key, c.row())
+}
+
+func (c Count) row() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, c.Objects), c.Bytes)
 }
 
 func readTotals(r pebble.Reader, into map[uint64]Count) error {
