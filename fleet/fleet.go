@@ -5,7 +5,8 @@
 // Reading order: fleet.go (the set of nodes), node.go (one of them), health.go
 // (breaker), speed.go (latency, lateness), space.go (room), connect.go and
 // mark.go (is it the node it should be), failure.go (what several nodes could
-// not do); place.go (where shards may go), scatter.go (writes), verify.go,
+// not do), each.go (something done on all of them); hold.go (nodes that take no
+// shards yet, or only for want of others), place.go (where shards may go), scatter.go (writes), verify.go,
 // tails.go; read.go, flight.go, fetch.go, direct.go, degraded.go and
 // decode.go (reads);
 // look.go (what is there), suspect.go (nodes that lie), watch.go (nodes that
@@ -54,6 +55,10 @@ type Config struct {
 	// AwayAfter is how long a node may not answer before new packs are coded
 	// without it; default 10 minutes.
 	AwayAfter time.Duration
+	// Hold keeps every node from taking shards until Admit names it: a node that
+	// no root names would be unknown to a recovery, and with it what it holds.
+	// Held nodes are read from as ever.
+	Hold bool
 	// Dice gives the generator that chooses places for a pack's shards; each call
 	// makes another. What it draws is recorded, so it needs no secrecy. Default is
 	// chance; a simulation repeats itself with one made from the pack's sequence.

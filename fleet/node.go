@@ -28,6 +28,7 @@ type link struct {
 	marker  int             // its length as last seen, 0 before; guarded by mu
 	attempt *attempt        // to connect, nil while there is none; guarded by mu
 	ended   bool            // guarded by mu
+	held    bool            // takes no shards until admitted; guarded by mu
 	health                  // guarded by mu
 	speed                   // guarded by mu
 	room                    // guarded by mu
@@ -35,7 +36,7 @@ type link struct {
 }
 
 func newNode(f *Fleet, n pack.Node) *node {
-	l := &link{}
+	l := &link{held: f.c.Hold}
 	l.born = time.Now()
 	return &node{Node: n, f: f, link: l}
 }
@@ -149,8 +150,8 @@ func (n *node) list(ctx context.Context, dir string) iter.Seq2[backends.Entry, e
 	}
 }
 
-// rank orders nodes for reads: 3 answers, 2 answers and is in a state that a
-// person set, 1 may be asked when nothing else is left: it does not answer,
+// rank orders nodes for reads: 3 answers, 2 answers and is suspect or in a state
+// that a person set, 1 may be asked when nothing else is left: it does not answer,
 // answers late or sent wrong bytes. Whatever verifies counts all the same.
 func (n *node) rank() int {
 	l := n.link
@@ -159,7 +160,7 @@ func (n *node) rank() int {
 	switch {
 	case !l.openTill.IsZero(), l.quarantined, time.Now().Before(l.slowTill):
 		return 1
-	case !n.inService():
+	case !n.inService(), l.suspected != "":
 		return 2
 	}
 	return 3

@@ -3,19 +3,20 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/layout"
 )
 
-// candidates lists the nodes that take shards; up leaves out those that do not
+// candidates lists the nodes that take shards, suspect ones included; up leaves out those that do not
 // answer now, else only those are left out that have been away for long.
 func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 	var out []layout.Candidate
 	for _, n := range f.all() {
 		ok, since := n.link.up()
-		if !n.inService() || n.link.isQuarantined() {
+		if !n.inService() || n.held() || n.link.isQuarantined() {
 			continue
 		}
 		if !ok && (up || now.Sub(since) >= f.c.AwayAfter) {
@@ -35,16 +36,23 @@ func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 // a pack is safer in the stage than alone on a node.
 func (f *Fleet) Coding(want string) (cairn.Coding, error) {
 	nodes := f.candidates(false, time.Now())
-	takes, members := 0, 0
+	takes, members, held := 0, 0, 0
 	for _, c := range nodes {
 		if c.Weight > 0 {
 			takes++
 		}
 	}
 	for _, n := range f.all() {
-		if n.inService() {
+		switch {
+		case !n.inService():
+		case n.held():
+			held++
+		default:
 			members++
 		}
+	}
+	if takes == 0 && held > 0 {
+		return cairn.Coding{}, fmt.Errorf("fleet: no node takes shards: %d of them wait for a root that names them: %w", held, cairn.ErrUnavailable)
 	}
 	if takes == 0 {
 		return cairn.Coding{}, fmt.Errorf("fleet: no node takes shards: %w", cairn.ErrUnavailable)
@@ -97,7 +105,7 @@ func (f *Fleet) Full() bool {
 	takes, room := 0, 0
 	for _, n := range f.all() {
 		up, since := n.link.up()
-		if !n.inService() || n.link.isQuarantined() || !up && now.Sub(since) >= f.c.AwayAfter {
+		if !n.inService() || n.held() || n.link.isQuarantined() || !up && now.Sub(since) >= f.c.AwayAfter {
 			continue
 		}
 		takes++
@@ -139,7 +147,7 @@ func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid m
 			missing--
 		}
 	}
-	got, err := layout.Replace(c, want, nodes, avoid, f.c.Dice(id))
+	got, err := layout.Replace(c, want, nodes, f.shun(nodes, used, avoid, missing), f.c.Dice(id))
 	if err != nil {
 		return nil, err
 	}
@@ -149,4 +157,22 @@ func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid m
 		}
 	}
 	return got, nil
+}
+
+// shun is avoid and the suspect nodes, if enough others can take the missing
+// shards, else avoid.
+func (f *Fleet) shun(nodes []layout.Candidate, used, avoid map[cairn.NodeID]bool, missing int) map[cairn.NodeID]bool {
+	suspects := f.suspects()
+	if len(suspects) == 0 {
+		return avoid
+	}
+	others := 0
+	for _, n := range nodes {
+		others += bit(n.Weight > 0 && !used[n.Node] && !avoid[n.Node] && !suspects[n.Node])
+	}
+	if others < missing {
+		return avoid
+	}
+	maps.Copy(suspects, avoid)
+	return suspects
 }

@@ -16,7 +16,7 @@ type NodeStatus struct {
 	Name     string
 	Operator string
 	Remote   string
-	State    string    // new (never answered yet), ok, down, quarantined, full, or as a person set it
+	State    string    // new (never answered yet), ok, down, quarantined, suspect, held, full, or as a person set it
 	Why      string    // empty when new or ok
 	Since    time.Time // it answers, or does not
 	Free     int64     // bytes; meaningful when Known
@@ -55,6 +55,10 @@ func (n *node) status() NodeStatus {
 		s.State, s.Why = "quarantined", "sent wrong bytes twice"
 	case !n.inService():
 		s.State, s.Why = n.State, "set by a person"
+	case l.suspected != "":
+		s.State, s.Why = "suspect", l.suspected
+	case l.held:
+		s.State, s.Why = "held", whyHeld
 	case l.full:
 		s.State, s.Why = "full", "refused a shard for lack of space"
 	case !l.answered:

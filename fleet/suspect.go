@@ -24,7 +24,8 @@ const alarmText = "several nodes sent wrong bytes within an hour; suspect this m
 type conduct struct {
 	wrong       int // replies that did not verify
 	quarantined bool
-	checking    bool // wrong bytes are being read once more
+	checking    bool   // wrong bytes are being read once more
+	suspected   string // what is held against it by others, see Suspect
 }
 
 func (l *link) isQuarantined() bool {
