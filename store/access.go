@@ -92,13 +92,13 @@ func (s *Store) PutAccess(ctx context.Context, a Access) (Access, error) {
 	for _, g := range a.Grants {
 		rec.Grants = append(rec.Grants, pack.Grant{Bucket: g.Bucket, Level: uint8(g.Level)})
 	}
-	err := s.decide(ctx, func(t *txn) error { return t.log(rec) })
+	err := s.decideIn(ctx, scope{store: true}, func(t *txn) error { return t.log(rec) })
 	return a, err
 }
 
 // RevokeAccess ends an access key; ErrNotExist where there is none.
 func (s *Store) RevokeAccess(ctx context.Context, id string) error {
-	return s.decide(ctx, func(t *txn) error {
+	return s.decideIn(ctx, scope{store: true, anyway: true}, func(t *txn) error { // refusing would leave the key alive
 		if _, err := s.idx.Access(id); err != nil {
 			return fmt.Errorf("access key %s: %w", id, err)
 		}
@@ -115,12 +115,18 @@ func (s *Store) Coding() string {
 	return v
 }
 
-// SetCoding changes the coding of packs sealed from now on.
+// SetCoding changes the coding of packs sealed from now on. A root tells of it;
+// one that cannot be written now fails nothing and is tried again.
 func (s *Store) SetCoding(ctx context.Context, coding string) error {
 	if coding != "auto" {
 		if _, err := cairn.ParseCoding(coding); err != nil {
 			return err
 		}
 	}
-	return s.decide(ctx, func(t *txn) error { return t.log(pack.Setting{Name: "coding", Value: coding}) })
+	err := s.decide(ctx, func(t *txn) error { return t.log(pack.Setting{Name: "coding", Value: coding}) })
+	if err != nil {
+		return err
+	}
+	s.rooted(ctx)
+	return nil
 }

@@ -82,6 +82,8 @@ type Bucket struct {
 	// CORS is the bucket's cross-origin rules as the edge encodes them, at most
 	// 8 KiB; empty for none.
 	CORS string
+	// Ack is AckStaged or AckSpread; empty for the store's.
+	Ack string
 }
 
 // TagsHeader is the name in a version's Header under which its tags are kept,

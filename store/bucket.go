@@ -15,7 +15,7 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 	if err := cairn.CheckBucketName(name); err != nil {
 		return err
 	}
-	return s.decide(ctx, func(t *txn) error {
+	return s.decideIn(ctx, scope{bucket: name}, func(t *txn) error {
 		_, err := t.bucket(name)
 		if err == nil {
 			return fmt.Errorf("bucket %q: %w", name, ErrBucketExists)
@@ -31,7 +31,7 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 // progress do not hold it back: they are aborted, some in each group.
 func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 	for more := true; more; {
-		err := s.decide(ctx, func(t *txn) error {
+		err := s.decideIn(ctx, scope{bucket: name}, func(t *txn) error {
 			b, err := t.bucket(name)
 			if err != nil {
 				return fmt.Errorf("bucket %q: %w", name, err)
@@ -67,8 +67,13 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 // decide commits what build adds in a group of its own, so that it may look at
 // more than one key of the index.
 func (s *Store) decide(ctx context.Context, build func(*txn) error) error {
+	return s.decideIn(ctx, scope{}, build)
+}
+
+// decideIn is decide with the ack of a bucket or of the store.
+func (s *Store) decideIn(ctx context.Context, in scope, build func(*txn) error) error {
 	defer s.com.begin()()
-	return s.com.submit(ctx, &op{recs: 32 << 10, alone: true, build: build})
+	return s.com.submit(ctx, &op{recs: 32 << 10, alone: true, scope: in, build: build})
 }
 
 // Bucket returns one bucket's settings; ErrNoBucket where there is none.
@@ -101,7 +106,7 @@ func (s *Store) Buckets(ctx context.Context) ([]Bucket, error) {
 
 func bucketOf(b pack.Bucket) Bucket {
 	return Bucket{Name: b.Name, Created: time.UnixMilli(int64(b.Created)).UTC(), Public: b.Public,
-		Quota: quotaOf(b), CORS: b.Setting[settingCORS]}
+		Quota: quotaOf(b), CORS: b.Setting[settingCORS], Ack: b.Setting[settingAck]}
 }
 
 // List returns one page of a bucket's keys.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -21,8 +22,14 @@ type op struct {
 	build  func(t *txn) error
 	queued time.Time
 	err    error
-	logged bool // its record may be on the disk, whatever err says
-	done   chan struct{}
+	logged bool  // its record may be on the disk, whatever err says
+	scope  scope // whose ack it takes
+	// Of one that is answered only when it stands on nodes (journal.go).
+	spread  bool
+	from    uint32         // where its group begins
+	changes []index.Change // that it added
+	claimed *claim
+	done    chan struct{}
 }
 
 // committer is the one writer of the log. It decides conditions, stamps
@@ -60,7 +67,7 @@ func (c *committer) begin() (end func()) {
 // submit hands o over and waits for its answer. After the hand-over the answer
 // is awaited even when ctx ends: the write may already be durable.
 func (c *committer) submit(ctx context.Context, o *op) error {
-	if err := c.s.err(); err != nil {
+	if err := c.s.writable(); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -160,6 +167,7 @@ func (c *committer) first() (o *op, more bool) {
 		return o, true
 	case answer := <-c.roll:
 		c.closeStage()
+		c.s.viewed(c.life.last)
 		close(answer)
 		return nil, true
 	case <-age:

@@ -42,7 +42,7 @@ func (s *Store) CompleteUpload(ctx context.Context, c CompleteUpload) (out cairn
 		if err != nil {
 			return nil, err
 		}
-		return &op{bytes: room, recs: 2*recordBase + pack.InlineExtents + text, alone: true, build: func(t *txn) (err error) {
+		return &op{bytes: room, recs: 2*recordBase + pack.InlineExtents + text, alone: true, scope: scope{bucket: c.Key.Bucket}, build: func(t *txn) (err error) {
 			out, err = t.complete(c, id, room)
 			return err
 		}}, nil

@@ -41,7 +41,7 @@ func (s *Store) Copy(ctx context.Context, c Copy) (out cairn.Object, err error) 
 		return out, err
 	}
 	defer s.com.begin()()
-	err = s.again(ctx, c.From, c.textRoom(), func(t *txn, v index.Version) (err error) {
+	err = s.again(ctx, c.From, c.To.Bucket, c.textRoom(), func(t *txn, v index.Version) (err error) {
 		out, err = t.copy(c, v)
 		return err
 	})
@@ -96,17 +96,17 @@ func (t *txn) copy(c Copy, v index.Version) (out cairn.Object, err error) {
 	return object(c.To, index.Version{Stamp: stamp, Put: rec}), nil
 }
 
-// again commits what build adds for the current version of an object, whose
+// again commits what build adds, into a bucket, for the current version of an object, whose
 // parts the new version refers to, too. The record may have text bytes of
 // strings beside those of that version. ErrNotExist where there is none.
-func (s *Store) again(ctx context.Context, k cairn.Key, text int, build func(*txn, index.Version) error) error {
+func (s *Store) again(ctx context.Context, k cairn.Key, into string, text int, build func(*txn, index.Version) error) error {
 	return s.submitFitting(ctx, func() (*op, error) {
 		seen, err := s.version(k)
 		if err != nil {
 			return nil, err
 		}
 		room, strings := roomForList(seen.Put.Parts), textRoom(seen.Put)
-		return &op{bytes: room, recs: recordBase + pack.InlineExtents + strings + text, build: func(t *txn) error {
+		return &op{bytes: room, recs: recordBase + pack.InlineExtents + strings + text, scope: scope{bucket: into}, build: func(t *txn) error {
 			b, err := t.bucket(k.Bucket)
 			if err != nil {
 				return err

@@ -19,6 +19,7 @@ func (s *Store) committed(p *staged, end uint32, t *txn) {
 	p.last = t.last
 	for _, ch := range t.changes {
 		p.records = append(p.records, ch.Record)
+		p.head(ch.Record)
 		s.depend(p, ch)
 	}
 }

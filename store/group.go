@@ -21,7 +21,7 @@ const maxGroup = 4 << 20
 // stage. Every answer of the group waits for the fsync, refusals too, since
 // they may rest on a record of this very group.
 func (c *committer) group(batch []*op) {
-	if err := c.s.err(); err != nil { // the index cannot follow any more
+	if err := c.s.writable(); err != nil { // the index cannot follow any more, or all writing has stopped
 		c.answer(batch, err)
 		return
 	}
@@ -53,7 +53,7 @@ func (c *committer) group(batch []*op) {
 	}
 	t := c.newGroup()
 	for _, o := range take {
-		o.err = o.build(t)
+		c.s.jour.judge(t, o)
 	}
 	if !t.useful {
 		c.answer(take, nil)
@@ -181,11 +181,18 @@ func (c *committer) poison(t *txn, ops []*op, err error) {
 }
 
 func (c *committer) answer(ops []*op, err error) {
+	var wait []*op
 	for _, o := range ops {
 		if err != nil {
 			o.err = err
+		} else if o.spread {
+			wait = append(wait, o)
+			continue
 		}
 		close(o.done)
+	}
+	if len(wait) > 0 {
+		c.s.jour.take(wait, c.open)
 	}
 }
 
@@ -211,4 +218,5 @@ func (c *committer) closeStage() {
 	p := c.open
 	c.open = nil
 	c.s.closeLog(p, c.off)
+	c.s.viewed(c.life.last)
 }

@@ -153,10 +153,16 @@ func TestHazardB5UnderPressure(t *testing.T) {
 			if early := used <= limit/2; early != (up >= 3) {
 				t.Errorf("%d of 4 nodes: %d KiB are staged of %d", up, used>>10, limit>>10)
 			}
-			_, at, err := r.Locate(t.Context(), keyOf("k0"))
-			must(t, err)
-			if want := map[int]string{2: "sealed", 3: "at risk", 4: "spread"}[up]; at[0].State != want {
-				t.Errorf("%d of 4 nodes: k0 is %s, want %s", up, at[0].State, want)
+			// Which packs had their three shards when the stage was over half full is
+			// a matter of the moment.
+			states := make(map[string]int)
+			for i := range 12 {
+				_, at, err := r.Locate(t.Context(), keyOf(fmt.Sprint("k", i)))
+				must(t, err)
+				states[at[0].State]++
+			}
+			if up == 2 && states["sealed"] != 12 || up == 3 && (states["at risk"] == 0 || states["at risk"]+states["sealed"] != 12) || up == 4 && states["spread"] != 12 {
+				t.Errorf("%d of 4 nodes: the 12 objects are %v", up, states)
 			}
 			r.down(0)
 			for i := range uint64(12) {

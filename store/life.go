@@ -39,6 +39,12 @@ func beginLife(fs durable.FS, dir string, store cairn.StoreID, last cairn.Stamp)
 	if _, err := rand.Read(l.tag[:]); err != nil {
 		return lifeState{}, fmt.Errorf("store: random bytes: %w", err)
 	}
+	return l, l.write(fs, dir, store)
+}
+
+// write makes number and first LSN durable: the next life has a higher number
+// and begins above.
+func (l lifeState) write(fs durable.FS, dir string, store cairn.StoreID) error {
 	w := wire.Writer{}
 	w.Raw([]byte(lifeMagic))
 	w.U16(1)
@@ -49,9 +55,9 @@ func beginLife(fs durable.FS, dir string, store cairn.StoreID, last cairn.Stamp)
 	sum := crypt.Sum(w.B)
 	w.Raw(sum[:])
 	if err := durable.WriteFile(fs, lifeName(dir), w.B); err != nil {
-		return lifeState{}, fmt.Errorf("store: begin a life: %w", err)
+		return fmt.Errorf("store: begin a life: %w", err)
 	}
-	return l, nil
+	return nil
 }
 
 func lifeName(dir string) string { return filepath.Join(dir, "life") }

@@ -86,6 +86,10 @@ func (s *Store) linkChain() error {
 			return fmt.Errorf("store: %w", err)
 		}
 		s.seqTop = max(s.seqTop, row.Params.ID.Seq())
+		if row.Kind == pack.Journal && row.State != index.Retired {
+			s.jour.enter(row)
+			continue
+		}
 		if row.State == index.Spread {
 			s.nSpread++
 			s.account(row, nil)

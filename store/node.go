@@ -40,6 +40,11 @@ func (s *Store) SealCredential(id cairn.NodeID, secret []byte) []byte {
 func CredentialPurpose(id cairn.NodeID) string { return "node " + id.String() }
 
 // SetNode adds a node or changes it; names stay unique.
+//
+// Order: the record durable, then the fleet told, then a root written that names
+// the node. Where there are roots a new node gets its first shard only after
+// that root stands; one that could not be written now fails nothing, is logged,
+// and is tried again until it does.
 func (s *Store) SetNode(ctx context.Context, n pack.Node) error {
 	err := s.decide(ctx, func(t *txn) error {
 		ns, err := s.idx.Nodes()
@@ -56,10 +61,15 @@ func (s *Store) SetNode(ctx context.Context, n pack.Node) error {
 	if err != nil {
 		return err
 	}
-	return s.nodesChanged(ctx)
+	if err := s.nodesChanged(ctx); err != nil {
+		return err
+	}
+	s.rooted(ctx)
+	return nil
 }
 
-// RemoveNode takes a node out of the store; its shards count as gone.
+// RemoveNode takes a node out of the store; its shards count as gone. Order and
+// what a root that cannot be written means are as with SetNode.
 func (s *Store) RemoveNode(ctx context.Context, id cairn.NodeID) error {
 	err := s.decide(ctx, func(t *txn) error {
 		if _, err := s.idx.Node(id); err != nil {
@@ -70,7 +80,11 @@ func (s *Store) RemoveNode(ctx context.Context, id cairn.NodeID) error {
 	if err != nil {
 		return err
 	}
-	return s.nodesChanged(ctx)
+	if err := s.nodesChanged(ctx); err != nil {
+		return err
+	}
+	s.rooted(ctx)
+	return nil
 }
 
 // nodesChanged hands the nodes to the fleet, after they are durable outside of

@@ -33,6 +33,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{c: c, lock: lock, m: newMetrics(c.Registry), mem: semaphore.NewWeighted(c.Memory),
 		packs: make(map[cairn.PackID]*staged), eased: make(chan struct{}), kicked: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.pub, s.calm = context.WithCancel(s.ctx)
+	s.keys.set(c.Epochs, c.Epoch)
+	s.ckpt, s.rootTurn, s.rootless = newCheckpoints(), make(chan struct{}, 1), make(chan struct{}, 1)
+	s.jour = newJournaler(s)
 	s.com = committer{s: s, in: make(chan *op), roll: make(chan chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{})}
 	if err := s.start(ctx); err != nil {
 		s.cancel()
@@ -46,15 +50,23 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s.wg.Go(s.com.run)
+	s.wg.Go(func() { s.jour.run(s.pub) })
 	for range spreaders {
-		s.wg.Go(func() { s.spreader(s.ctx) })
+		s.wg.Go(func() { s.spreader(s.pub) })
 	}
-	s.wg.Go(func() { s.releaser(s.ctx) })
+	s.wg.Go(func() { s.releaser(s.pub) })
+	if c.Roots != nil {
+		s.wg.Go(func() { s.checkpointer(s.pub) })
+		s.wg.Go(func() { s.rooter(s.pub) })
+	}
 	s.wg.Go(func() { s.expirer(s.ctx) })
 	return s, nil
 }
 
 func (s *Store) start(ctx context.Context) error {
+	if err := s.c.unfinished(); err != nil {
+		return err
+	}
 	lives, _, err := readLife(s.c.FS, s.c.stageDir(), s.c.Store)
 	if err != nil {
 		return err
@@ -65,7 +77,10 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	lost, err := s.openIndex()
 	if err == nil && (lost || lives > 0 && s.idx.Applied().IsZero()) {
-		err = s.rebuild(ctx, files)
+		files, err = s.rebuild(ctx, files)
+	}
+	if err == nil {
+		err = s.loadBase()
 	}
 	if err != nil {
 		for _, f := range files {
@@ -80,6 +95,9 @@ func (s *Store) start(ctx context.Context) error {
 	if s.com.life, err = beginLife(s.c.FS, s.c.stageDir(), s.c.Store, last); err != nil {
 		return err
 	}
+	if err := s.jour.start(); err != nil {
+		return err
+	}
 	s.keepReserve()
 	return s.nodesChanged(ctx)
 }
@@ -90,7 +108,7 @@ func (s *Store) rebuildName() string { return filepath.Join(s.c.Dir, "index-dama
 // openIndex opens the index, or an empty one in place of a damaged one; lost
 // says which.
 func (s *Store) openIndex() (lost bool, err error) {
-	c := index.Config{FS: s.c.FS, Dir: s.c.indexDir(), Store: s.c.Store, CacheBytes: s.c.IndexCache, Log: s.c.Log}
+	c := s.c.indexConfig()
 	_, marked := s.c.FS.Size(s.rebuildName())
 	if marked != nil {
 		if s.idx, err = index.Open(c); err == nil || !errors.Is(err, cairn.ErrCorrupt) {

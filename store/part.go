@@ -48,6 +48,7 @@ func (s *Store) PutPart(ctx context.Context, p PutPart) (Part, error) {
 		bytes: body.room(),
 		recs:  recordBase + len(rec.ETag) + sumsRoom(rec.Checksum) + min(extentRoom*(len(body.extents)+2), pack.InlineExtents),
 		packs: body.packs,
+		scope: scope{bucket: p.Key.Bucket},
 		build: func(t *txn) error {
 			if _, err := s.upload(b, p.Key.Object, u.ID); err != nil {
 				return err

@@ -20,7 +20,7 @@ const diskReserve = 64 << 20
 // disk have no room for user data, ErrSlowDown where the nodes are too slow and
 // waiting did not help.
 func (s *Store) admit(ctx context.Context, size int64) error {
-	if err := s.err(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if s.c.Nodes.Full() {
@@ -43,6 +43,9 @@ func (s *Store) room(ctx context.Context, n int64) error {
 		s.mu.Lock()
 		used, eased := s.used, s.eased
 		s.mu.Unlock()
+		if err := s.halt(); err != nil {
+			return err
+		}
 		if used+n <= s.c.StageLimit/100*userShare {
 			return nil
 		}

@@ -49,7 +49,10 @@ func mapRoom(m map[string]string) (n int) {
 
 // Put stores one object. When it returns nil the object survives a power loss
 // of this machine; an error means that nothing was stored, but for
-// ErrUnavailable, after which the write may still turn up whole.
+// ErrUnavailable, after which the write may still turn up whole. With
+// ack = "spread" nil also means that it survives the loss of this machine with
+// any m nodes; a write that was told ErrUnavailable and is made again with the
+// same condition is not refused because of its own first try.
 func (s *Store) Put(ctx context.Context, p Put) (cairn.Object, error) {
 	if err := p.Key.Check(); err != nil {
 		return cairn.Object{}, err
@@ -87,19 +90,26 @@ func (s *Store) Put(ctx context.Context, p Put) (cairn.Object, error) {
 // says that it may be on the disk although there is an error.
 func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (out cairn.Object, logged bool, err error) {
 	rec := pack.Put{Key: p.Key.Object, Size: uint64(b.size), ETag: d.ETag, Header: p.Header, Meta: p.Meta, Checksum: d.Checksum}
-	o := &op{
+	var o *op
+	o = &op{
 		bytes: b.room(),
 		recs:  recordRoom(rec, len(b.extents)+1),
 		packs: b.packs,
+		scope: scope{bucket: p.Key.Bucket},
 		build: func(t *txn) error {
 			bucket, err := t.bucket(p.Key.Bucket)
 			if err != nil {
 				return err
 			}
-			if err := t.check(bucket.ID, p.Key.Object, p.If); err != nil {
-				return err
-			}
 			rec.Bucket = bucket.ID
+			if err := t.check(bucket.ID, p.Key.Object, p.If); err != nil {
+				v, mine := t.claim(o, rec, err)
+				if !mine {
+					return err
+				}
+				out = object(p.Key, v)
+				return nil
+			}
 			rec.Modified = uint64(t.now.UnixMilli())
 			more, err := t.fits(bucket, rec)
 			if err != nil {
@@ -120,6 +130,9 @@ func (s *Store) commitPut(ctx context.Context, p Put, b *body, d Digest) (out ca
 		},
 	}
 	err = s.com.submit(ctx, o)
+	if o.claimed != nil {
+		b.abandon() // the version that is there has bytes of its own
+	}
 	return out, o.logged, err
 }
 
@@ -130,7 +143,7 @@ func (s *Store) Delete(ctx context.Context, k cairn.Key, c Condition) error {
 		return err
 	}
 	defer s.com.begin()()
-	return s.com.submit(ctx, &op{recs: 128 + len(k.Object), build: func(t *txn) error {
+	return s.com.submit(ctx, &op{recs: 128 + len(k.Object), scope: scope{bucket: k.Bucket}, build: func(t *txn) error {
 		b, err := t.bucket(k.Bucket)
 		if err != nil {
 			return err

@@ -9,13 +9,15 @@ import (
 	"sync"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/store/stage"
 	"golang.org/x/sync/errgroup"
 )
 
-// rebuild makes a lost index again from the packs on the nodes. Packs that are
+// rebuild makes a lost index again from the packs on the nodes, beginning from the
+// checkpoint that the newest root here names, if any. Packs that are
 // still staged are left to replay: a few of their shards may stand already, and
 // the stage must not be given up for those.
 //
@@ -23,14 +25,22 @@ import (
 // ErrUnavailable, since the pack may lie on nodes that do not answer now, and
 // nothing is changed that another try would miss. The mark of a damaged index
 // goes only after the new one is durable.
-func (s *Store) rebuild(ctx context.Context, files []*stage.File) error {
+//
+// What only journals hold is laid out in stages of its own, which are returned
+// with files for replay, also where an error is.
+func (s *Store) rebuild(ctx context.Context, files []*stage.File) ([]*stage.File, error) {
+	made, err := s.rebuildIndex(ctx, files)
+	return append(files, made...), err
+}
+
+func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*stage.File, err error) {
 	s.markDamaged()
 	ns, err := readNodes(s.c.FS, s.c.Dir, s.c.Store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.c.Nodes.SetNodes(ctx, ns); err != nil {
-		return err
+		return nil, err
 	}
 	found, silent := s.c.Nodes.Survey(ctx)
 	numbers := make(map[uint64]bool)
@@ -40,12 +50,17 @@ func (s *Store) rebuild(ctx context.Context, files []*stage.File) error {
 			numbers[f.Number] = true
 		}
 	}
-	rows, changes, err := s.gatherContents(ctx, found)
+	cut, err := s.rebuildBase(ctx, files, found, silent)
 	if err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", errors.Join(err, silent))
+		return nil, fmt.Errorf("store: rebuild the index: %w", err)
 	}
-	var top uint64
-	for _, r := range rows {
+	got, err := s.gatherContents(ctx, found)
+	if err != nil {
+		return nil, fmt.Errorf("store: rebuild the index: %w", errors.Join(err, silent))
+	}
+	got.cut = cut
+	top := cut.Number
+	for _, r := range got.rows {
 		if r.Kind == pack.Log {
 			numbers[r.Number] = true
 		}
@@ -53,36 +68,41 @@ func (s *Store) rebuild(ctx context.Context, files []*stage.File) error {
 	for n := range numbers {
 		top = max(top, n)
 	}
-	for n := uint64(1); n <= top; n++ {
-		if !numbers[n] {
-			return fmt.Errorf("store: rebuild the index: log pack %d of %d is on no node that answers; start again when more nodes are there: %w", n, top, errors.Join(cairn.ErrUnavailable, silent))
+	for n := cut.Number + 1; n <= top; n++ {
+		if !numbers[n] { // journals have only a part of it
+			return nil, fmt.Errorf("store: rebuild the index: log pack %d of %d is on no node that answers; start again when more nodes are there: %w", n, top, errors.Join(cairn.ErrUnavailable, silent))
 		}
 	}
+	rest, err := s.restageFound(ctx, &got, files, top, silent)
+	if err != nil {
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
+	}
+	rows, changes := append(got.rows, rest.rows...), got.changes
 	slices.SortFunc(changes, func(a, b index.Change) int { return a.Record.Stamp.Compare(b.Record.Stamp) })
 	for batch := range slices.Chunk(changes, 1000) {
 		if err := s.idx.Apply(batch); err != nil {
-			return fmt.Errorf("store: rebuild the index: %w", err)
+			return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 		}
 	}
 	if err := s.idx.SetPack(rows...); err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", err)
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if err := s.complete(changes, files, silent); err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", err)
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if err := s.idx.Flush(); err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", err)
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if err := s.c.FS.Remove(s.rebuildName()); err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", err)
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if err := s.c.FS.SyncDir(s.c.Dir); err != nil {
-		return fmt.Errorf("store: rebuild the index: %w", err)
+		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if len(rows) > 0 || silent != nil {
-		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "silent", silent)
+		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "silent", silent)
 	}
-	return nil
+	return rest.files, nil
 }
 
 // complete refuses an index that names packs of which nothing was found while
@@ -120,15 +140,22 @@ func (s *Store) complete(changes []index.Change, files []*stage.File, silent err
 // gatherWidth is how many packs' contents are fetched at a time.
 const gatherWidth = 8
 
-func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location) ([]index.PackRow, []index.Change, error) {
+// gathered is what packs on the nodes say of themselves.
+type gathered struct {
+	cut      pack.CutOff     // up to which a checkpoint has everything, which is left out here
+	rows     []index.PackRow // but those of journals
+	changes  []index.Change  // of log packs
+	journals []journalPack
+}
+
+func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location) (gathered, error) {
 	var mu sync.Mutex
-	var rows []index.PackRow
-	var changes []index.Change
+	var out gathered
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(gatherWidth)
 	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) }) {
 		g.Go(func() error {
-			row, chs, err := s.readContents(ctx, id, found[id])
+			row, contents, chs, err := s.readContents(ctx, id, found[id])
 			if errors.Is(err, errNoShard) {
 				// Whoever lists it may have made it up. If it was real and mattered, a
 				// log number or a pack that records name is found missing.
@@ -140,61 +167,82 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			rows, changes = append(rows, row), append(changes, chs...)
+			if row.Kind == pack.Journal {
+				out.journals = append(out.journals, journalPack{row, contents})
+				return nil
+			}
+			out.rows, out.changes = append(out.rows, row), append(out.changes, chs...)
 			return nil
 		})
 	}
 	err := g.Wait()
-	return rows, changes, err
+	return out, err
 }
 
 // errNoShard is that every place of a pack answered and none holds a shard of it.
 var errNoShard = errors.New("no shard stands where it is listed")
 
-// readContents returns what one pack on the nodes says of itself.
-func (s *Store) readContents(ctx context.Context, id cairn.PackID, at []cairn.Location) (index.PackRow, []index.Change, error) {
+// readContents returns what one pack on the nodes says of itself, and the
+// changes that its records are. Those of a journal are left to restage: what
+// they name is elsewhere than they say.
+func (s *Store) readContents(ctx context.Context, id cairn.PackID, at []cairn.Location) (index.PackRow, pack.Contents, []index.Change, error) {
+	var row index.PackRow
 	t, err := s.c.Nodes.Trailer(ctx, id, at)
 	if errors.Is(err, cairn.ErrCorrupt) {
-		return index.PackRow{}, nil, fmt.Errorf("%w: %w", errNoShard, err)
+		return row, pack.Contents{}, nil, fmt.Errorf("%w: %w", errNoShard, err)
 	}
 	if err != nil {
-		return index.PackRow{}, nil, err
+		return row, pack.Contents{}, nil, err
 	}
 	epoch, ok := s.c.Epochs[t.Epoch]
 	if !ok {
-		return index.PackRow{}, nil, fmt.Errorf("no key for epoch %d: %w", t.Epoch, cairn.ErrDenied)
+		return row, pack.Contents{}, nil, fmt.Errorf("no key for epoch %d: %w", t.Epoch, cairn.ErrDenied)
 	}
 	sealed, err := s.c.Nodes.Contents(ctx, t.Params, at)
 	if err != nil {
-		return index.PackRow{}, nil, err
+		return row, pack.Contents{}, nil, err
 	}
 	key := epoch.Pack(id, t.Prefix)
 	c, err := pack.OpenContents(key, t.Params, sealed)
 	if err != nil {
-		return index.PackRow{}, nil, err
+		return row, c, nil, err
 	}
-	row := index.PackRow{Params: t.Params, Kind: c.Kind, Bytes: c.Length, Number: c.Number, SealHash: t.SealHash(),
+	row = index.PackRow{Params: t.Params, Kind: c.Kind, Bytes: c.Length, Number: c.Number, SealHash: t.SealHash(),
 		First: c.First, Last: c.Last, State: index.Spread, At: at}
+	if c.Kind == pack.Journal {
+		return row, c, nil, nil
+	}
 	var changes []index.Change
 	for _, r := range c.Records {
 		ch := index.Change{Record: r}
 		if _, list := whereOf(r.Body); list != nil {
-			var plain []byte
-			var n uint64
-			for _, e := range list.Extents {
-				b := make([]byte, pack.SealedLength(int64(e.Length)))
-				if err := s.c.Nodes.Read(ctx, t.Params, at, uint64(e.Offset), b, 0); err != nil {
-					return row, nil, err
-				}
-				if plain, n, err = openExtent(key, plain, b, *list, e, n); err != nil {
-					return row, nil, err
-				}
+			ch.Parts, err = s.readList(ctx, row, key, *list)
+			if err != nil && !readable(row) {
+				s.c.Log.Error("a record names a list in a pack of which no node has enough; it is left out unless a journal has it", "record", r.Stamp, "pack", id, "err", err)
+				continue
 			}
-			if ch.Parts, err = pack.ParseParts(plain); err != nil {
-				return row, nil, err
+			if err != nil {
+				return row, c, nil, err
 			}
 		}
 		changes = append(changes, ch)
 	}
-	return row, changes, nil
+	return row, c, changes, nil
+}
+
+// readList reads the list of a record from its log pack on the nodes.
+func (s *Store) readList(ctx context.Context, row index.PackRow, key *crypt.PackKey, list pack.Part) ([]pack.Part, error) {
+	var plain []byte
+	var n uint64
+	for _, e := range list.Extents {
+		b := make([]byte, pack.SealedLength(int64(e.Length)))
+		if err := s.c.Nodes.Read(ctx, row.Params, row.At, uint64(e.Offset), b, 0); err != nil {
+			return nil, err
+		}
+		var err error
+		if plain, n, err = openExtent(key, plain, b, list, e, n); err != nil {
+			return nil, err
+		}
+	}
+	return pack.ParseParts(plain)
 }

@@ -38,12 +38,12 @@ func (s *Store) releaser(ctx context.Context) {
 // is flushed here, and only then are stages unlinked. A crash between leaves a
 // stage that the index knows as spread; the next start takes it up as such.
 func (s *Store) releaseDue(now time.Time) {
-	if s.err() != nil {
+	if s.writable() != nil {
 		return
 	}
 	due, pressed := s.due(now)
 	due = slices.DeleteFunc(due, func(p *staged) bool { return !s.confirm(s.ctx, p, pressed) })
-	if len(due) == 0 {
+	if len(due) == 0 || s.halt() != nil {
 		return
 	}
 	if err := s.idx.Flush(); err != nil {
@@ -183,10 +183,11 @@ func (s *Store) Flush(ctx context.Context) error {
 	if err := s.com.closeNow(ctx); err != nil {
 		return err
 	}
+	s.c.Nodes.Ready(ctx)
 	s.retryNow()
 	s.kick()
 	for {
-		if err := s.err(); err != nil {
+		if err := s.writable(); err != nil {
 			return err
 		}
 		s.mu.Lock()

@@ -90,6 +90,7 @@ func (s *Store) replayLog(p *staged, named map[cairn.PackID]extentOf, void map[c
 		}
 		changes = append(changes, ch)
 		s.mu.Lock()
+		p.head(r)
 		s.depend(p, ch)
 		s.mu.Unlock()
 		note(named, ch)

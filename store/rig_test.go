@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type rig struct {
 	tune  func(*Config)
 
 	fleet *fleet.Fleet
+	one   sync.Mutex // held while a moment is taken
 	*Store
 }
 

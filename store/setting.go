@@ -13,6 +13,7 @@ import (
 const (
 	settingQuota = "quota" // decimal bytes
 	settingCORS  = "cors"  // as the edge encodes it
+	settingAck   = "ack"   // AckStaged or AckSpread
 )
 
 // maxCORS is the most bytes of cross-origin rules.
@@ -47,7 +48,7 @@ func (s *Store) SetBucketQuota(ctx context.Context, name string, bytes int64) er
 
 // setBucket changes a bucket's settings and leaves those it does not know.
 func (s *Store) setBucket(ctx context.Context, name string, change func(*pack.Bucket)) error {
-	return s.decide(ctx, func(t *txn) error {
+	return s.decideIn(ctx, scope{bucket: name}, func(t *txn) error {
 		b, err := t.bucket(name)
 		if err != nil {
 			return fmt.Errorf("bucket %q: %w", name, err)

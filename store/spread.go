@@ -60,7 +60,7 @@ func (s *Store) pick(now time.Time) (*staged, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := time.Hour
-	if s.err() != nil {
+	if s.writable() != nil {
 		return nil, wait // what is in the stage may not be what the records say
 	}
 	var ready []*staged
@@ -77,7 +77,12 @@ func (s *Store) pick(now time.Time) (*staged, time.Duration) {
 	if len(ready) == 0 {
 		return nil, wait
 	}
-	p := slices.MinFunc(ready, func(a, b *staged) int { return cmp.Compare(a.id().Seq(), b.id().Seq()) })
+	p := slices.MinFunc(ready, func(a, b *staged) int {
+		if a.wanted != b.wanted {
+			return map[bool]int{true: -1, false: 1}[a.wanted]
+		}
+		return cmp.Compare(a.id().Seq(), b.id().Seq())
+	})
 	p.busy = true
 	return p, 0
 }
@@ -182,6 +187,7 @@ func (s *Store) seal(p *staged) (*pack.Sealed, error) {
 		s.mu.Unlock()
 		c.First, c.Last = p.records[0].Stamp, p.records[len(p.records)-1].Stamp
 	}
+	c.Part, c.Total, c.CutOff = p.part, p.total, p.cutOff
 	params := pack.Params{Store: h.Store, ID: h.Pack, Epoch: h.Epoch, Prefix: h.Prefix, Coding: coding, Length: pack.ShardLength(uint64(p.length), coding)}
 	contents, err := c.Seal(p.key, params)
 	if err != nil {
@@ -208,6 +214,7 @@ func (s *Store) seal(p *staged) (*pack.Sealed, error) {
 	p.phase, p.since = sealed, time.Now()
 	if h.Kind == pack.Log {
 		s.chain.seal, s.chain.done = files.SealHash(), h.Number
+		s.ckpt.sealed(h.Number, s.chain.seal)
 	}
 	return files, nil
 }
@@ -249,6 +256,10 @@ func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) erro
 	s.mu.Unlock()
 	if dropped { // its write failed meanwhile
 		s.retire(p.id())
+	}
+	if p.file.Kind == pack.Log {
+		s.jour.stood(p.id())
+		s.jour.retire(p.file.Number)
 	}
 	s.m.spread.Inc()
 	s.c.Log.Info("pack spread", "pack", p.id(), "kind", p.file.Kind, "coding", files.Coding, "bytes", p.length)

@@ -31,6 +31,7 @@ type staged struct {
 	phase   phase
 	length  uint32        // bytes of pack that are durable and may be read
 	records []pack.Record // of a log pack
+	heads   []pack.Record // of those, the ones that others mean nothing without
 	runs    []pack.Run    // of a data pack
 	first   cairn.Stamp   // oldest record
 	last    cairn.Stamp   // newest record; the index covers the stage from there on
@@ -45,9 +46,14 @@ type staged struct {
 	since   time.Time        // of the phase
 	busy    bool             // the spreader or the releaser works on it
 	tries   int
+	wanted  bool // a client waits for it
 	retry   time.Time
 	why     error                 // last failure to spread
 	deps    map[cairn.PackID]bool // packs its records name that were staged when it was closed
+
+	// Of a checkpoint pack; never change once it is closed.
+	part, total uint32
+	cutOff      uint64
 }
 
 func (p *staged) id() cairn.PackID { return p.file.Pack }
@@ -56,7 +62,8 @@ func (p *staged) id() cairn.PackID { return p.file.Pack }
 // from frame first on. Sequence and random bits are new, so no name and no key
 // was ever used before.
 func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, first uint64) (*staged, error) {
-	h := stage.Header{Kind: kind, Capacity: s.c.PackSize, Store: s.c.Store, Epoch: s.c.Epoch, Life: life, First: first}
+	number, epoch := s.keys.sealing()
+	h := stage.Header{Kind: kind, Capacity: s.c.PackSize, Store: s.c.Store, Epoch: number, Life: life, First: first}
 	var random [10]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("store: random bytes: %w", err)
@@ -86,7 +93,7 @@ func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, 
 	if err != nil {
 		return nil, diskError(err)
 	}
-	p := &staged{file: f, key: s.c.Epochs[h.Epoch].Pack(h.Pack, h.Prefix), since: time.Now(), refs: 1}
+	p := &staged{file: f, key: epoch.Pack(h.Pack, h.Prefix), since: time.Now(), refs: 1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.packs == nil { // closed meanwhile; the next start drops the file, which holds nothing

@@ -23,9 +23,21 @@ type Status struct {
 	Waiting     []string `json:"waiting"`       // why packs could not be spread at the last try
 	Damage      []string `json:"damage"`        // found at start
 	Coding      string   `json:"coding"`        // the setting
-	Groups      uint64   `json:"groups"`        // fsyncs of the log, this life
-	Writes      uint64   `json:"writes"`        // that they made durable
-	Life        uint32   `json:"life"`
+	Ack         string   `json:"ack"`           // of the store; buckets may have their own
+	Journals    int      `json:"journals"`      // that stand for log packs which do not yet
+	// Journals that nothing needs any more and whose files still lie on nodes,
+	// and the bytes there of them and of those that stand.
+	JournalsRetiring int    `json:"journals_retiring"`
+	JournalBytes     int64  `json:"journal_bytes"`
+	JournalFault     string `json:"journal_fault"` // why the last journal failed, empty when it did not
+	Groups           uint64 `json:"groups"`        // fsyncs of the log, this life
+	Writes           uint64 `json:"writes"`        // that they made durable
+	Life             uint32 `json:"life"`
+
+	Checkpoint     uint64  `json:"checkpoint"`       // log pack that the newest one is as of, 0 for none
+	CheckpointAge  float64 `json:"checkpoint_age_s"` // seconds since it was made, 0 for none
+	CheckpointRows uint64  `json:"checkpoint_rows"`  // of all its runs
+	AboveCutOff    uint64  `json:"above_cut_off"`    // log packs closed since: what a recovery reads one by one
 }
 
 // Status returns the present figures.
@@ -34,11 +46,19 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	t := s.idx.Totals()
-	out := Status{Objects: int64(t.Objects), Bytes: int64(t.Bytes), StageLimit: s.c.StageLimit, Coding: s.Coding(),
+	out := Status{Objects: int64(t.Objects), Bytes: int64(t.Bytes), StageLimit: s.c.StageLimit, Coding: s.Coding(), Ack: s.c.Ack,
 		Groups: s.m.nGroups.Load(), Writes: s.m.nWrites.Load(), Life: s.com.life.number}
+	s.jour.fill(&out)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Packs = s.nSpread
+	out.AboveCutOff = s.aboveCutOff()
+	if b := s.ckpt.base; len(b.runs) > 0 {
+		out.Checkpoint, out.CheckpointAge = b.cut.Number, time.Since(b.written).Seconds()
+		for _, r := range b.runs {
+			out.CheckpointRows += r.Rows
+		}
+	}
 	out.Staged, out.StagedBytes, out.Damage = len(s.packs), s.used, slices.Clone(s.damage)
 	for _, p := range s.packs {
 		if p.phase == spread || p.drop {
@@ -114,8 +134,8 @@ func (s *Store) place(id cairn.PackID) (Place, error) {
 
 // metrics counts what the store does.
 type metrics struct {
-	groups, writes, spread prometheus.Counter
-	nGroups, nWrites       counter
+	groups, writes, spread, journals, journaled prometheus.Counter
+	nGroups, nWrites                            counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -124,8 +144,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		writes: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_writes_total", Help: "Writes that rode in groups."}),
 		spread: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_packs_spread_total", Help: "Packs of which n shards stood."}),
 	}
+	m.journals = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_journals_total", Help: "Journals of which all shards stood."})
+	m.journaled = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_journaled_writes_total", Help: "Writes that rode in journals."})
 	if reg != nil {
-		reg.MustRegister(m.groups, m.writes, m.spread)
+		reg.MustRegister(m.groups, m.writes, m.spread, m.journals, m.journaled)
 	}
 	return m
 }
@@ -135,4 +157,9 @@ func (m *metrics) group(writes int) {
 	m.writes.Add(float64(writes))
 	m.nGroups.Add(1)
 	m.nWrites.Add(uint64(writes))
+}
+
+func (m *metrics) journal(writes int) {
+	m.journals.Inc()
+	m.journaled.Add(float64(writes))
 }

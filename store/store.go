@@ -7,10 +7,17 @@
 // put.go, large.go, copy.go and tags.go (writes), upload.go, part.go,
 // complete.go and expire.go (multipart uploads), commit.go, group.go, txn.go and
 // version.go (the committer), staged.go and finish.go (packs on this disk),
-// spread.go and release.go (packs leaving it), get.go and window.go (reads),
+// spread.go and release.go (packs leaving it), journal.go, journal_scatter.go,
+// journal_batch.go, journal_wait.go, journal_seal.go, journal_ack.go,
+// journal_retire.go, journal_recover.go and journal_restage.go (writes answered
+// only when they stand on nodes), get.go and window.go (reads),
 // bucket.go, setting.go, access.go and node.go (state), rebuild.go (the index
-// made again), pressure.go and quota.go (limits), status.go and usage.go
-// (figures).
+// made again) and rebuild_base.go, roots.go, checkpoint.go, checkpoint_view.go,
+// checkpoint_write.go, checkpoint_run.go and base.go (what survives this
+// machine), recover.go, recover_report.go, recover_look.go, recover_run.go,
+// recover_chain.go, recover_log.go, recover_journal.go and recover_find.go (the
+// index made from nodes alone), keyring.go, halt.go, pressure.go and quota.go (limits),
+// status.go and usage.go (figures).
 //
 // The order of durable steps, of which everything else is a consequence:
 //
@@ -20,6 +27,9 @@
 //  3. seal: contents and trailer fsynced in the stage (spread.go)
 //  4. intent fsynced, then shards, each verified by a read of its tail (fleet)
 //  5. the index flushed, and only then the stage released (release.go)
+//
+// With ack = "spread" a write is answered after a step more than 2: the packs
+// that it names stand, then a journal of its records (journal.go).
 //
 // So a crash can only leave too much, never too little. store knows no S3 and
 // no transport.
@@ -72,6 +82,9 @@ type Nodes interface {
 	// Full reports whether user data must wait for space: no coding can be
 	// placed below the user reserve.
 	Full() bool
+	// Ready waits, for seconds at most, for nodes that answer and may take shards
+	// in a moment.
+	Ready(ctx context.Context)
 	// Changed is closed when nodes came, went or changed their state.
 	Changed() <-chan struct{}
 	// SetNodes replaces the nodes by those the store's records name.
@@ -101,8 +114,17 @@ type Config struct {
 	GroupCount int           // so many waiting PUTs start a sync, default 16
 	SlowWait   time.Duration // how long a PUT waits for a full stage before 503, default 20 s
 	IndexCache int64         // bytes
-	Log        *slog.Logger
-	Registry   prometheus.Registerer
+	// Ack says when writes are answered that no bucket's setting decides for:
+	// AckStaged (default) or AckSpread.
+	Ack string
+	// Roots keeps the store's roots; without it there are neither roots nor
+	// checkpoints.
+	Roots Roots
+	// CheckpointEvery is how long after a checkpoint the next is made, where
+	// something changed; default 1 h.
+	CheckpointEvery time.Duration
+	Log             *slog.Logger
+	Registry        prometheus.Registerer
 }
 
 // SmallObject is the largest body, in bytes, that is gathered in memory and
@@ -126,6 +148,7 @@ func (c *Config) defaults() error {
 		return fmt.Errorf("store: no key for epoch %d: %w", c.Epoch, cairn.ErrInvalid)
 	}
 	set(&c.Coding, "auto")
+	set(&c.Ack, AckStaged)
 	set(&c.PackSize, 16<<20)
 	set(&c.FlushAge, 30*time.Second)
 	set(&c.Settle, 10*time.Minute)
@@ -135,6 +158,10 @@ func (c *Config) defaults() error {
 	set(&c.GroupCount, 16)
 	set(&c.SlowWait, 20*time.Second)
 	set(&c.IndexCache, 64<<20)
+	set(&c.CheckpointEvery, time.Hour)
+	if c.Ack != AckStaged && c.Ack != AckSpread {
+		return fmt.Errorf("store: ack = %q; it is %q or %q: %w", c.Ack, AckStaged, AckSpread, cairn.ErrInvalid)
+	}
 	if c.PackSize < minPack {
 		return fmt.Errorf("store: pack size %d: at least %d KiB are needed: %w", c.PackSize, minPack>>10, cairn.ErrInvalid)
 	}
@@ -164,7 +191,8 @@ type Store struct {
 	// idx is replaced by nobody while the store is open.
 	idx *index.Index
 
-	com committer
+	com  committer
+	jour *journaler
 
 	mu      sync.Mutex
 	packs   map[cairn.PackID]*staged // on this disk, nil once closed; guarded by mu
@@ -178,10 +206,18 @@ type Store struct {
 	kicked  chan struct{}            // room for one: wakes the spreader
 	ahead   readAhead
 	turn    chan struct{} // held by whoever tells the fleet of its nodes
+	ckpt    checkpoints
+	keys    keyring
+
+	rootTurn chan struct{} // held by whoever writes a root
+	rootless chan struct{} // room for one: wakes the rooter
 
 	failed atomic.Pointer[error] // set once: the index cannot follow the stage
+	halted atomic.Pointer[error] // set once, by Halt
 	ctx    context.Context       // ends with Close
 	cancel context.CancelFunc
+	pub    context.Context // of all that writes to nodes: ends with Halt or Close
+	calm   context.CancelFunc
 	wg     sync.WaitGroup
 }
 
@@ -194,6 +230,10 @@ type chain struct {
 
 func (c *Config) stageDir() string { return filepath.Join(c.Dir, "stage") }
 func (c *Config) indexDir() string { return filepath.Join(c.Dir, "index") }
+
+func (c *Config) indexConfig() index.Config {
+	return index.Config{FS: c.FS, Dir: c.indexDir(), Store: c.Store, CacheBytes: c.IndexCache, Log: c.Log}
+}
 
 // Close seals what is open, stops everything and leaves a state from which the
 // next Open goes on at once. Packs not yet spread stay staged. Writes whose

@@ -18,7 +18,7 @@ func (s *Store) SetTags(ctx context.Context, k cairn.Key, tags string) error {
 		return err
 	}
 	defer s.com.begin()()
-	return s.again(ctx, k, tagsRoom(tags), func(t *txn, v index.Version) error {
+	return s.again(ctx, k, k.Bucket, tagsRoom(tags), func(t *txn, v index.Version) error {
 		rec := v.Put
 		rec.Header = tagged(rec.Header, tags)
 		_, err := t.version(rec, v.Put.Parts)

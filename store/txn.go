@@ -21,6 +21,7 @@ type txn struct {
 	over    map[objectID]int // object -> change that made its newest version, this group
 	grown   map[uint64]int64 // bucket with a quota -> bytes that this group adds to its objects
 	useful  bool             // more than the preamble is in it
+	refused *error           // why writes that must stand on nodes are, nil until one asked
 }
 
 type objectID struct {

@@ -35,7 +35,7 @@ func (s *Store) CreateUpload(ctx context.Context, u Upload) (Upload, error) {
 	}
 	defer s.com.begin()()
 	room := recordBase + len(rec.Key) + len(rec.Algorithm) + mapRoom(rec.Header) + mapRoom(rec.Meta)
-	err := s.com.submit(ctx, &op{recs: room, build: func(t *txn) error {
+	err := s.com.submit(ctx, &op{recs: room, scope: scope{bucket: u.Key.Bucket}, build: func(t *txn) error {
 		b, err := t.bucket(u.Key.Bucket)
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (s *Store) AbortUpload(ctx context.Context, k cairn.Key, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.decide(ctx, func(t *txn) error {
+	return s.decideIn(ctx, scope{bucket: k.Bucket}, func(t *txn) error {
 		if _, err := s.upload(pack.Bucket{ID: u.Bucket}, k.Object, u.ID); err != nil {
 			return err
 		}

@@ -190,7 +190,7 @@ func (s *Store) readPack(ctx context.Context, id cairn.PackID, off uint32, b []b
 }
 
 func (s *Store) readSpread(ctx context.Context, row index.PackRow, off uint32, b []byte, ahead bool) (*crypt.PackKey, error) {
-	epoch, ok := s.c.Epochs[row.Params.Epoch]
+	epoch, ok := s.keys.key(row.Params.Epoch)
 	if !ok {
 		return nil, fmt.Errorf("store: no key for epoch %d of pack %v: %w", row.Params.Epoch, row.Params.ID, cairn.ErrDenied)
 	}
