@@ -28,6 +28,7 @@ func (c Config) Check() error {
 	add("dir", absolute(c.Dir))
 	add("identity", secretPath(c.Identity))
 	add("memory", between(c.Memory, 32*MiB, PiB))
+	add("kit", c.checkKit())
 	c.S3.check(add)
 	if c.Admin.Listen != "" {
 		add("admin.listen", listener(c.Admin.Listen))
@@ -39,6 +40,7 @@ func (c Config) Check() error {
 	if !c.Store.Coding.Auto() {
 		add("store.coding", cairn.Coding(c.Store.Coding).Check())
 	}
+	add("store.checkpoint", between(c.Store.Checkpoint, Duration(time.Minute), Duration(7*day)))
 	add("store.flush.max", between(c.Store.Flush.Max, Duration(100*time.Millisecond), Duration(day)))
 	add("stage.limit", between(c.Stage.Limit, 64*MiB, PiB))
 	add("stage.settle", between(c.Stage.Settle, 0, Duration(7*day)))
@@ -62,6 +64,9 @@ func (c Config) Check() error {
 				break
 			}
 		}
+	}
+	for i, k := range c.Keep {
+		add(entry("keep", i, k.Name), k.check(c.Keep[:i]))
 	}
 	return errors.Join(errs...)
 }

@@ -3,7 +3,8 @@
 //
 // Reading order: config.go (every key, and the defaults), load.go (file to
 // struct, strict), keys.go (which keys exist, and which one was meant), units.go
-// (sizes, durations, coding), check.go and check_s3.go (what must hold), secret.go
+// and ack.go (sizes, durations, coding, acks), check.go, check_s3.go and
+// check_keep.go (what must hold), secret.go
 // and pair.go (files that others may not read), show.go (the struct back to TOML).
 //
 // It knows this machine only. Nodes, buckets and access keys are store state;
@@ -28,6 +29,10 @@ type Config struct {
 	// Memory bounds the buffers for bodies, frames and shards on their way;
 	// caches are extra. At least 32MiB. Default "128MiB".
 	Memory Size `toml:"memory"`
+	// Kit is where the recovery kit is written, anew whenever nodes or owners
+	// change: a file that only owners can open. Outside of dir, where it is
+	// backed up. Default: none; `cairn key kit` writes one by hand.
+	Kit string `toml:"kit"`
 
 	S3      S3       `toml:"s3"`     // the endpoint that clients talk to
 	Admin   Admin    `toml:"admin"`  // the endpoints for people and monitoring
@@ -36,6 +41,7 @@ type Config struct {
 	Cache   Cache    `toml:"cache"`  // verified blocks kept near
 	Nodes   []Node   `toml:"node"`   // declared nodes, applied at start
 	Buckets []Bucket `toml:"bucket"` // declared buckets, applied at start
+	Keep    []Keep   `toml:"keep"`   // small state of other programs, kept in the store
 }
 
 // S3 is the [s3] table.
@@ -94,6 +100,14 @@ type Store struct {
 	// Coding is "auto" or k+m such as "4+3"; packs that stand keep theirs.
 	// Default "auto".
 	Coding Coding `toml:"coding"`
+	// Ack is when a PUT is answered: "staged", when this disk has it for
+	// certain, or "spread", when m+1 nodes have it too, so that it survives
+	// losing this disk at that instant. Buckets may say otherwise. Default
+	// "staged".
+	Ack Ack `toml:"ack"`
+	// Checkpoint is how often the index is written to the nodes, so that a new
+	// gateway needs to read little else. 1m to 7d. Default "1h".
+	Checkpoint Duration `toml:"checkpoint"`
 	// Flush says when an open pack is sealed before it is full.
 	Flush Flush `toml:"flush,inline"`
 }
@@ -158,6 +172,22 @@ type Bucket struct {
 	Public bool `toml:"public"`
 }
 
+// Keep is one [[keep]] table: what a recovered gateway lays out beside the
+// store, such as the dump of a database.
+type Keep struct {
+	// Name is how people call it: a-z, 0-9 and hyphens, unique. Required.
+	Name string `toml:"name"`
+	// Command writes to its output what is kept. It is run as it stands,
+	// without a shell. This or file is required.
+	Command []string `toml:"command"`
+	// File is the absolute path of a file that is kept.
+	File string `toml:"file"`
+	// Every is how often, 1m to 90d. Default "1h".
+	Every Duration `toml:"every"`
+	// Keep is how many of them are kept, 1 to 1000. Default 3.
+	Keep int `toml:"keep"`
+}
+
 // Default is the configuration of a machine that says nothing. The paths that
 // lie below dir are empty until Resolve.
 func Default() Config {
@@ -166,7 +196,7 @@ func Default() Config {
 		Memory: 128 * MiB,
 		S3:     S3{Listen: "127.0.0.1:9000", Region: AnyRegion, AccessLog: "errors"},
 		Admin:  Admin{Listen: "127.0.0.1:9001"},
-		Store:  Store{Flush: Flush{Max: Duration(30 * time.Second)}},
+		Store:  Store{Ack: Staged, Checkpoint: Duration(time.Hour), Flush: Flush{Max: Duration(30 * time.Second)}},
 		Stage:  Stage{Limit: 20 * GiB, Settle: Duration(10 * time.Minute)},
 		Cache:  Cache{Limit: 20 * GiB, Memory: 64 * MiB},
 	}
@@ -176,7 +206,8 @@ func Default() Config {
 const AnyRegion = "any"
 
 // Resolve returns c with what follows from other keys filled in where it was
-// left empty: the paths below dir and the operators of nodes. c is unchanged.
+// left empty: the paths below dir, the operators of nodes, how often and how
+// much is kept. c is unchanged.
 func (c Config) Resolve() Config {
 	below := func(path *string, name string) {
 		if *path == "" {
@@ -197,5 +228,22 @@ func (c Config) Resolve() Config {
 			c.Nodes[i].Operator = c.Nodes[i].Name
 		}
 	}
+	c.Keep = append([]Keep(nil), c.Keep...)
+	for i := range c.Keep {
+		c.Keep[i] = c.Keep[i].resolve()
+	}
 	return c
+}
+
+func (k Keep) resolve() Keep {
+	if k.Every == 0 {
+		k.Every = Duration(time.Hour)
+	}
+	if k.Keep == 0 {
+		k.Keep = 3
+	}
+	if len(k.Command) == 0 { // one spelling of none
+		k.Command = nil
+	}
+	return k
 }

@@ -20,6 +20,7 @@ const full = `# This machine only.
 dir      = "/srv/cairn"
 identity = "/run/credentials/cairn.service/identity"
 memory   = "256MiB"
+kit      = "/srv/infra/cairn-kit.age"
 [s3]
 listen     = "unix:/run/cairn/s3.sock"
 region     = "garage"
@@ -34,6 +35,8 @@ listen = ""
 socket = "/run/cairn/admin.sock"
 [store]
 coding = "4+3"
+ack    = "spread"
+checkpoint = "30m"
 flush  = { max = "60s" }
 [stage]
 limit  = "20GiB"
@@ -56,6 +59,14 @@ remote = "local:/srv/disk"
 [[bucket]]
 name   = "attic"
 public = true
+[[keep]]
+name    = "attic"
+command = ["pg_dump", "--format=custom", "attic"]
+every   = "2h"
+keep    = 24
+[[keep]]
+name = "server-toml"
+file = "/etc/attic/server.toml"
 `
 
 func TestFullFile(t *testing.T) {
@@ -64,11 +75,11 @@ func TestFullFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Dir: "/srv/cairn", Identity: "/run/credentials/cairn.service/identity", Memory: 256 * MiB,
+		Dir: "/srv/cairn", Identity: "/run/credentials/cairn.service/identity", Memory: 256 * MiB, Kit: "/srv/infra/cairn-kit.age",
 		S3: S3{Listen: "unix:/run/cairn/s3.sock", Region: "garage", PublicURL: "https://cache.example.org", Domains: []string{"s3.example.org", "s3.lan"},
 			TrustProxy: []string{"unix", "10.0.0.0/8", "::1"}, InsecureBasic: true, AccessLog: "all"},
 		Admin: Admin{Socket: "/run/cairn/admin.sock"},
-		Store: Store{Coding: Coding{K: 4, M: 3}, Flush: Flush{Max: Duration(time.Minute)}},
+		Store: Store{Coding: Coding{K: 4, M: 3}, Ack: Spread, Checkpoint: Duration(30 * time.Minute), Flush: Flush{Max: Duration(time.Minute)}},
 		Stage: Stage{Limit: 20 * GiB, Settle: Duration(5 * time.Minute)},
 		Cache: Cache{Dir: "/var/cache/cairn", Memory: 3 * GiB / 2},
 		Nodes: []Node{
@@ -78,6 +89,10 @@ func TestFullFile(t *testing.T) {
 			{Name: "disk", Operator: "disk", Remote: "local:/srv/disk"},
 		},
 		Buckets: []Bucket{{Name: "attic", Public: true}},
+		Keep: []Keep{
+			{Name: "attic", Command: []string{"pg_dump", "--format=custom", "attic"}, Every: Duration(2 * time.Hour), Keep: 24},
+			{Name: "server-toml", File: "/etc/attic/server.toml", Every: Duration(time.Hour), Keep: 3},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -168,6 +183,18 @@ func TestErrorLines(t *testing.T) {
 		{"[[node]]\nname = \"a\"\nremote = \"/srv\"", `cairn.toml: node a: remote: "/srv" is no address: write "sftp://user@host:port/path", "local:/path" or an rclone remote "name:path": invalid`},
 		{"[[node]]\nremote = \"local:/x\"", `cairn.toml: node 1: name: "": use 1 to 63 of a-z, 0-9 and hyphens: invalid`},
 		{"[[node]]\nname = \"a\"\nremote = \"local:/x\"\n[[node]]\nname = \"a\"\nremote = \"local:/y\"", `cairn.toml: node a: two nodes have this name: invalid`},
+		{"[store]\nack = \"stagd\"", `cairn.toml:2: store.ack: "stagd": write "staged" or "spread": invalid`},
+		{"[store]\ncheckpoint = \"1s\"", `cairn.toml: store.checkpoint: "1s": from "1m" to "7d" is possible: invalid`},
+		{"kit = \"kit.age\"", `cairn.toml: kit: "kit.age" is not an absolute path: invalid`},
+		{"kit = \"/var/lib/cairn/kit.age\"", `cairn.toml: kit: /var/lib/cairn/kit.age lies below dir, and would be lost with it: put it where it is backed up: invalid`},
+		{"[keep]\nname = \"a\"", `cairn.toml:1: "keep" is a list of tables, write [[keep]]: invalid`},
+		{"[[keep]]\nname = \"a\"\nkeep = \"3\"", `cairn.toml:3: "keep.keep" is a number, write keep = 3: invalid`},
+		{"[[keep]]\nname = \"a\"", `cairn.toml: keep a: write command = ["PROGRAM", "ARGUMENT"], or file = "/PATH": invalid`},
+		{"[[keep]]\nname = \"a\"\ncommand = \"pg_dump\"", `cairn.toml:3: "keep.command" is a list of strings, write command = ["..."]: invalid`},
+		{"[[keep]]\nname = \"a\"\ncommand = [\"x\"]\nfile = \"/x\"", `cairn.toml: keep a: command and file are both there: keep one: invalid`},
+		{"[[keep]]\nname = \"a b\"\nfile = \"x\"", "cairn.toml: keep a b: name: \"a b\": use 1 to 63 of a-z, 0-9 and hyphens: invalid\ncairn.toml: keep a b: file: \"x\" is not an absolute path: invalid"},
+		{"[[keep]]\nname = \"a\"\nfile = \"/x\"\nkeep = -1\nevery = \"1s\"", "cairn.toml: keep a: every: \"1s\": from \"1m\" to \"90d\" is possible: invalid\ncairn.toml: keep a: keep: -1: from 1 to 1000 is possible: invalid"},
+		{"[[keep]]\nname = \"a\"\nfile = \"/x\"\n[[keep]]\nname = \"a\"\nfile = \"/y\"", `cairn.toml: keep a: two tables have this name: invalid`},
 		{"[[bucket]]\nname = \"My_Bucket\"", `cairn.toml: bucket My_Bucket: bucket name "My_Bucket": use a-z, 0-9, hyphens and single dots: invalid`},
 	} {
 		_, err := Parse("cairn.toml", []byte(c.text))
@@ -199,6 +226,7 @@ func TestShowMarksDefaultsAndReadsBack(t *testing.T) {
 		"dir = \"/srv/cairn\"\n", "limit = \"20GiB\"  # default\n", "settle = \"5m\"\n", "flush = { max = \"1m\" }\n",
 		"operator = \"carol\"  # default\n", "capacity = \"900G\"\n", "public = true\n", "memory = \"1536MiB\"\n",
 		"domains = [\"s3.example.org\", \"s3.lan\"]\n", "insecure_basic = true\n", "[s3.tls]\n", "cert = \"\"  # default\n",
+		"ack = \"spread\"\n", "command = [\"pg_dump\", \"--format=custom\", \"attic\"]\n", "every = \"1h\"  # default\n", "keep = 24\n", "keep = 3  # default\n",
 	} {
 		if !strings.Contains(out.String(), "\n"+line) {
 			t.Errorf("no line %q in\n%s", line, out.String())

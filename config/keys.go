@@ -14,6 +14,7 @@ const (
 	aSize     shape = "a size"
 	aDuration shape = "a duration"
 	aBool     shape = "true or false"
+	aNumber   shape = "a number"
 	someTexts shape = "a list of strings"
 	aTable    shape = "a table"
 	aList     shape = "a list of tables"
@@ -51,6 +52,8 @@ func (k keyShape) example() string {
 		return name + ` = "30s"`
 	case aBool:
 		return name + " = true"
+	case aNumber:
+		return name + " = 3"
 	case someTexts:
 		return name + ` = ["..."]`
 	case aTable:
@@ -91,6 +94,8 @@ func shapeOf(t reflect.Type) shape {
 		return aString
 	case t.Kind() == reflect.Bool:
 		return aBool
+	case t.Kind() == reflect.Int:
+		return aNumber
 	case t == reflect.TypeFor[[]string]():
 		return someTexts
 	case t.Kind() == reflect.Slice:

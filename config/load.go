@@ -138,6 +138,8 @@ func (w *walker) value(p *unstable.Parser, expr *unstable.Node, table string) {
 		fits = want.shape == aString || want.shape == aSize || want.shape == aDuration
 	case unstable.Bool:
 		fits = want.shape == aBool
+	case unstable.Integer:
+		fits = want.shape == aNumber
 	case unstable.Array:
 		fits = want.shape == someTexts && allStrings(value)
 	case unstable.InlineTable:

@@ -29,6 +29,9 @@ func (c Config) Show(w io.Writer) error {
 	for _, b := range c.Buckets {
 		showEntry(&out, "bucket", b, Bucket{})
 	}
+	for _, k := range c.Keep {
+		showEntry(&out, "keep", k, Keep{}.resolve())
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
@@ -66,7 +69,7 @@ func showEntry[T any](out *strings.Builder, list string, entry, byDefault T) {
 	v, d := reflect.ValueOf(entry), reflect.ValueOf(byDefault)
 	for i := range v.NumField() {
 		if name := tagName(v.Type().Field(i)); !v.Field(i).IsZero() || name == "public" {
-			showKey(out, name, v.Field(i), v.Field(i).Interface() == d.Field(i).Interface())
+			showKey(out, name, v.Field(i), reflect.DeepEqual(v.Field(i).Interface(), d.Field(i).Interface()))
 		}
 	}
 }
@@ -89,6 +92,8 @@ func literal(v reflect.Value) string {
 		return quote(string(text))
 	}
 	switch v.Kind() {
+	case reflect.Int:
+		return fmt.Sprint(v.Int())
 	case reflect.Bool:
 		return fmt.Sprint(v.Bool())
 	case reflect.Slice:

@@ -102,7 +102,7 @@ func TestBadInput(t *testing.T) {
 		}, 6, "listen 127.0.0.1:...: address already in use: is another cairn running? not available now; s3.listen in cairn.toml sets another"},
 		{"a socket where a file is", func(t *testing.T, m *machine) result {
 			m.configure(fmt.Sprintf("admin.socket = %q", m.write("file", 0o600)))
-			return m.run("serve")
+			return m.run("serve", "--log", "warn")
 		}, 3, "listen ROOT/file: that is a file and no socket; it is left alone: precondition failed; admin.socket in cairn.toml sets another"},
 
 		{"a directory of another store", func(t *testing.T, m *machine) result {

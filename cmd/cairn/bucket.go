@@ -37,6 +37,7 @@ type bucket struct {
 	Bytes   int64     `json:"bytes"` // of its objects
 	Quota   int64     `json:"quota"` // bytes, 0 for none
 	CORS    bool      `json:"cors"`  // it has cross-origin rules
+	Ack     string    `json:"ack"`   // staged, spread, or empty for the store's
 }
 
 // bucketOf is the bucket of that name as it is now.
@@ -46,7 +47,7 @@ func bucketOf(ctx context.Context, e *engine.Engine, name string) (bucket, error
 		return bucket{}, err
 	}
 	u, err := e.Store.Usage(ctx, name)
-	return bucket{Name: b.Name, Public: b.Public, Created: b.Created, Objects: u.Objects, Bytes: u.Bytes, Quota: b.Quota, CORS: b.CORS != ""}, err
+	return bucket{Name: b.Name, Public: b.Public, Created: b.Created, Objects: u.Objects, Bytes: u.Bytes, Quota: b.Quota, CORS: b.CORS != "", Ack: b.Ack}, err
 }
 
 // bucketMaking is the argument of bucket create.
@@ -138,13 +139,13 @@ func runBucketList(ctx context.Context, e *env, v verb, args []string) error {
 }
 
 func bucketsTable(bs []bucket) string {
-	rows := [][]string{{"BUCKET", "PUBLIC", "OBJECTS", "USED", "QUOTA", "CORS", "CREATED"}}
+	rows := [][]string{{"BUCKET", "PUBLIC", "OBJECTS", "USED", "QUOTA", "CORS", "ACK", "CREATED"}}
 	for _, b := range bs {
 		quota := "-"
 		if b.Quota > 0 {
 			quota = bytesText(b.Quota)
 		}
-		rows = append(rows, []string{b.Name, yesNo(b.Public), fmt.Sprint(b.Objects), bytesText(b.Bytes), quota, yesNo(b.CORS), b.Created.Format(time.DateOnly)})
+		rows = append(rows, []string{b.Name, yesNo(b.Public), fmt.Sprint(b.Objects), bytesText(b.Bytes), quota, yesNo(b.CORS), orDash(b.Ack), b.Created.Format(time.DateOnly)})
 	}
 	return columns(rows)
 }

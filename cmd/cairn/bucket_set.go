@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/gateway"
 )
 
@@ -19,10 +20,13 @@ func bucketSetVerb() verb {
   --quota SIZE|none          how much its objects may take together; copies count,
                              what is there already stays
   --cors FILE|none           which web pages may use it: the XML of S3, or the JSON
-                             of aws s3api put-bucket-cors`,
+                             of aws s3api put-bucket-cors
+  --ack staged|spread|default   when a PUT into it is answered: when this disk has it,
+                             or m+1 nodes too; default is store.ack in cairn.toml`,
 		try: `
 cairn bucket set cache --public
-cairn bucket set cache --quota 200G`,
+cairn bucket set cache --quota 200G
+cairn bucket set cairn-kept --ack spread`,
 		run: runBucketSet,
 	}
 }
@@ -33,6 +37,7 @@ type bucketChange struct {
 	Public *bool   `json:"public,omitempty"`
 	Quota  *int64  `json:"quota,omitempty"` // bytes, 0 for none
 	CORS   *string `json:"cors,omitempty"`  // as a bucket has them, "" for none
+	Ack    *string `json:"ack,omitempty"`   // staged, spread, or "" for the store's
 }
 
 func setBucket() operation[bucketChange, bucket] {
@@ -47,6 +52,9 @@ func setBucket() operation[bucketChange, bucket] {
 		if err == nil && a.CORS != nil {
 			err = e.Store.SetBucketCORS(ctx, a.Name, *a.CORS)
 		}
+		if err == nil && a.Ack != nil {
+			err = e.Store.SetBucketAck(ctx, a.Name, *a.Ack)
+		}
 		if err != nil {
 			return bucket{}, fmt.Errorf("bucket %s: %w", a.Name, err)
 		}
@@ -59,6 +67,7 @@ func runBucketSet(ctx context.Context, e *env, v verb, args []string) error {
 	public := f.Bool("public", false, "")
 	quota := f.String("quota", "", "")
 	cors := f.String("cors", "", "")
+	ack := f.String("ack", "", "")
 	rest, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
@@ -71,6 +80,11 @@ func runBucketSet(ctx context.Context, e *env, v verb, args []string) error {
 	}
 	if f.given("cors") {
 		if c.CORS, err = readCORS(*cors); err != nil {
+			return err
+		}
+	}
+	if f.given("ack") {
+		if c.Ack, err = readAck(*ack); err != nil {
 			return err
 		}
 	}
@@ -122,4 +136,17 @@ func readCORS(name string) (*string, error) {
 		return nil, fmt.Errorf("--cors %s: %w", name, err)
 	}
 	return &rules, nil
+}
+
+// readAck is when a PUT is answered, "" for "default".
+func readAck(s string) (*string, error) {
+	if s == "default" {
+		return new(string), nil
+	}
+	var a config.Ack
+	if err := a.UnmarshalText([]byte(s)); err != nil {
+		return nil, fmt.Errorf("--ack: %w; or default, for what store.ack in cairn.toml says", err)
+	}
+	s = a.String()
+	return &s, nil
 }

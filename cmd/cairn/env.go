@@ -17,7 +17,10 @@ type env struct {
 	out, err io.Writer
 	person   bool // somebody reads err and can answer on in
 	getenv   func(string) string
-	process  bool // this is a process of its own, whose limits may be set
+	// secret asks a person for what must not be shown; nil where nobody can be
+	// asked.
+	secret  func(ctx context.Context) (string, error)
+	process bool // this is a process of its own, whose limits may be set
 	// patience is how long a gateway may take from its lock to its socket, and
 	// a verb to give the store back.
 	patience time.Duration

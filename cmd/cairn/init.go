@@ -25,6 +25,8 @@ func initVerb() verb {
                     owner recovers the store. No owner's secret is made or stored then
   --owner FILE      without --recipient an owner's identity is made and written here
                     (DIR-owner-identity): keep it offline, it is not needed to run
+  --passphrase      lock that file with a passphrase, asked for here
+  --passphrase-file FILE   or read from a file
 
 The gateway's own identity goes where cairn.toml says (DIR/identity). A cairn.toml is
 written where there is none. Nothing is ever written over.`,
@@ -46,6 +48,8 @@ func runInit(ctx context.Context, e *env, v verb, args []string) error {
 	var recipients list
 	f.Var(&recipients, "recipient", "")
 	owner := f.String("owner", "", "")
+	locked := f.Bool("passphrase", false, "")
+	passphraseFile := f.String("passphrase-file", "", "")
 	if _, err := f.parse(args, 0, 0); err != nil {
 		return err
 	}
@@ -59,6 +63,13 @@ func runInit(ctx context.Context, e *env, v verb, args []string) error {
 	if *owner, err = filepath.Abs(*owner); err != nil {
 		return fmt.Errorf("--owner: %w: %w", err, cairn.ErrInvalid)
 	}
+	passphrase, err := newPassphrase(ctx, e, *locked, *passphraseFile)
+	if err != nil {
+		return err
+	}
+	if passphrase != "" && len(recipients) > 0 {
+		return usageError(v, "a passphrase locks the owner's identity, and with --recipient none is made")
+	}
 	out := initOutput{Config: path}
 	// The file first: that it cannot be written is found out while nothing is
 	// made yet.
@@ -66,7 +77,7 @@ func runInit(ctx context.Context, e *env, v verb, args []string) error {
 		return err
 	}
 	disk := durable.OS()
-	out.InitResult, err = engine.Init(ctx, engine.InitConfig{FS: disk, Dir: c.Dir, Identity: c.Identity, Recipients: recipients, OwnerFile: *owner})
+	out.InitResult, err = engine.Init(ctx, engine.InitConfig{FS: disk, Dir: c.Dir, Identity: c.Identity, Recipients: recipients, OwnerFile: *owner, Passphrase: passphrase})
 	if err != nil {
 		if out.Written {
 			_ = os.Remove(path) // as it was
@@ -96,12 +107,16 @@ func (o initOutput) print(e *env, c config.Config) {
 		{"  config", o.Config, written},
 	}
 	if o.OwnerFile != "" {
-		rows = append(rows, []string{"  OWNER", o.OwnerFile, "move it offline: it is what brings the store back when this machine is gone"})
+		note := "move it offline: it is what brings the store back when this machine is gone"
+		if o.Locked {
+			note += "; locked with your passphrase"
+		}
+		rows = append(rows, []string{"  OWNER", o.OwnerFile, note})
 	} else {
 		rows = append(rows, []string{"  owner", "no secret made", "the owners have theirs"})
 	}
 	e.printf("%s", columns(rows))
-	e.printf("To let this gateway in to an SFTP node, put this line into its authorized_keys:\n  %s\n", o.AuthorizedKey)
+	e.printf("%s", authorizedText(o.AuthorizedKeys))
 	e.printf("No nodes yet: objects live on this disk only.  Next: cairn node add local:/srv/disk   |   cairn bucket create cache   |   cairn serve\n")
 }
 

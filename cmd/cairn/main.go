@@ -2,7 +2,8 @@
 // to trust.
 //
 // Reading order: main.go (signals), run.go (which verb, which exit status),
-// table.go (all verbs), env.go and flags.go (what every verb has), help.go,
+// table.go (all verbs), env.go, passphrase.go and flags.go (what every verb
+// has), help.go,
 // settings.go (cairn.toml), operation.go (where a verb runs: in this process,
 // or inside the gateway that has the store open), then a file for each verb;
 // text.go has the words for sizes and tables.
@@ -28,6 +29,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		person:  term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 		getenv:  os.Getenv,
+		secret:  askTerminal,
 		process: true, patience: 5 * time.Second,
 	}, os.Args[1:])
 	stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 )
@@ -18,12 +19,16 @@ func nodeListVerb() verb {
 type nodeList struct {
 	Nodes         []engine.NodeState `json:"nodes"`
 	AuthorizedKey string             `json:"authorized_key"` // lets the gateway in to an SFTP node
+	// AuthorizedKeys are that line and those of the owners, who recover the
+	// store from any node that admits them.
+	AuthorizedKeys []string `json:"authorized_keys"`
 }
 
 func listNodes() operation[none, nodeList] {
 	return operation[none, nodeList]{"node list", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) (nodeList, error) {
 		e.Look(ctx)
-		return nodeList{e.Nodes(), e.AuthorizedKey()}, nil
+		keys := e.AuthorizedKeys()
+		return nodeList{e.Nodes(), keys[0], keys}, nil
 	}}
 }
 
@@ -52,6 +57,15 @@ func runNodeList(ctx context.Context, e *env, v verb, args []string) error {
 	} else {
 		e.printf("%s", columns(rows))
 	}
-	e.printf("the gateway's own key, for authorized_keys of SFTP nodes:\n  %s\n", out.AuthorizedKey)
+	e.printf("%s", authorizedText(out.AuthorizedKeys))
 	return nil
+}
+
+// authorizedText is what an SFTP node's authorized_keys is to hold.
+func authorizedText(keys []string) string {
+	text := "For authorized_keys of SFTP nodes: the gateway's own key"
+	if len(keys) > 1 {
+		text += ", and the owners', who recover the store from any node that admits them"
+	}
+	return text + "\n  " + strings.Join(keys, "\n  ") + "\n"
 }

@@ -152,6 +152,7 @@ func (s *served) serve(ctx context.Context) error {
 		}
 		return nil
 	})
+	g.Go(func() error { s.engine.Keep(ctx); return nil })
 	return g.Wait()
 }
 

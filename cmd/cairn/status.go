@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 )
@@ -70,6 +71,9 @@ func statusText(s engine.Status, serving bool) string {
 	if len(s.Fleet.Fatal) > 0 {
 		fmt.Fprintf(&b, "  the loss of %s alone would lose packs\n", strings.Join(s.Fleet.Fatal, " or of "))
 	}
+	for _, advice := range s.Recoverable.Advice {
+		fmt.Fprintf(&b, "  to do: %s\n", advice)
+	}
 	if len(s.Nodes) > 0 {
 		b.WriteString(nodesTable(s.Nodes))
 	}
@@ -80,6 +84,9 @@ func statusText(s engine.Status, serving bool) string {
 	fmt.Fprintf(&b, " · only here %s\n", bytesText(s.HereOnly))
 	fmt.Fprintf(&b, "stage %s of %s · %s for %s · cache hits %.0f %% · up %s · store %s\n", bytesText(s.StagedBytes), bytesText(s.StageLimit),
 		count(s.Fsyncs, "fsync"), count(int64(s.Writes), "write"), 100*s.CacheHits, ago(s.Uptime), s.StoreID)
+	if len(s.Nodes) > 0 {
+		b.WriteString(recoverableText(s.Recoverable))
+	}
 	return b.String()
 }
 
@@ -100,4 +107,33 @@ func nodesTable(nodes []engine.NodeState) string {
 		rows = append(rows, []string{n.Name, n.Kind, n.Operator, n.State, why, bytesText(n.Used), free, p95, fmt.Sprint(n.Wrong)})
 	}
 	return columns(rows)
+}
+
+// recoverableText is one line on what would come back, were this machine gone.
+func recoverableText(r engine.Recoverable) string {
+	parts := []string{"no root yet"}
+	if r.Root > 0 {
+		parts[0] = fmt.Sprintf("root %d on %d of %s, %s ago", r.Root, r.RootOn, count(int64(r.RootOf), "node"), ago(r.RootAge))
+	}
+	if r.Checkpoint {
+		parts = append(parts, "checkpoint "+ago(r.CheckpointAge)+" ago")
+	} else {
+		parts = append(parts, "no checkpoint yet")
+	}
+	if !r.Kit.At.IsZero() {
+		kit := "kit " + ago(time.Since(r.Kit.At).Seconds()) + " old"
+		if r.Kit.Stale {
+			kit += ", out of date"
+		}
+		parts = append(parts, kit)
+	}
+	if r.Rehearsed != nil {
+		parts = append(parts, fmt.Sprintf("rehearsed %s ago in %s", ago(time.Since(r.Rehearsed.At).Seconds()), ago(r.Rehearsed.Took)))
+	}
+	for _, k := range r.Kept {
+		if k.Bytes > 0 {
+			parts = append(parts, fmt.Sprintf("kept: %s of %s ago", k.Name, ago(k.Age)))
+		}
+	}
+	return "recovery: " + strings.Join(parts, " · ") + "\n"
 }

@@ -24,6 +24,7 @@ func verbs() []verb {
 		nodeAddVerb(), nodeListVerb(), nodeCheckVerb(), nodeSetVerb(), nodeRemoveVerb(),
 		bucketCreateVerb(), bucketListVerb(), bucketSetVerb(), bucketRemoveVerb(),
 		accessCreateVerb(), accessListVerb(), accessRevokeVerb(),
+		keyKitVerb(), keyRecipientsVerb(), keyRotateVerb(), recoverVerb(),
 		locateVerb(), configCheckVerb(), configShowVerb(), versionVerb(),
 	}
 }
@@ -35,6 +36,7 @@ func adminVerbs(e *engine.Engine) []admin.Verb {
 		addNode().verb(e), listNodes().verb(e), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), nodesFor().verb(e),
 		createBucket().verb(e), listBuckets().verb(e), setBucket().verb(e), removeBucket().verb(e),
 		createAccess().verb(e), listAccess().verb(e), revokeAccess().verb(e),
+		makeKit().verb(e), changeRecipients().verb(e), rotateKeys().verb(e),
 		locateObject().verb(e),
 	}
 }

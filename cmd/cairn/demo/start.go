@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -94,7 +95,11 @@ func (d *demo) identity(ctx context.Context) (crypt.Identity, error) {
 }
 
 func (d *demo) startNodes(life context.Context, id crypt.Identity) error {
-	admit, err := contribute.ParseAuthorizedKeys([]byte(id.Public().SSH))
+	lines, err := engine.AuthorizedKeys(d.fs, d.file().Dir, id)
+	if err != nil {
+		return err
+	}
+	admit, err := contribute.ParseAuthorizedKeys([]byte(strings.Join(lines, "\n")))
 	if err != nil {
 		return err
 	}

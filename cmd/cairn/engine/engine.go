@@ -7,8 +7,12 @@
 // the state directory), init.go and owner.go (how it comes to be), transport.go
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
 // measure.go, check.go, set.go and remove.go (the nodes), declare.go (what
-// cairn.toml declares), status.go (all figures in one), texts.go (files for a
-// node's owner), disk.go (how fast a disk is).
+// cairn.toml declares), status.go and recoverable.go (all figures in one),
+// texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
+// (what recovery needs on the nodes), owners.go, rotate.go and keychange.go (who
+// opens the store, and under which keys), gateways.go, authorized.go and
+// passphrase.go (the files of that), kit.go; recover.go (a burnt gateway brought
+// back).
 //
 // It parses no arguments, prints nothing and listens to nothing.
 package engine
@@ -19,18 +23,21 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/cache"
+	"github.com/cairn-storage/cairn/cmd/cairn/keep"
 	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/gateway"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/recovery"
 	"github.com/cairn-storage/cairn/store"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -61,6 +68,10 @@ type Config struct {
 	KeepAlive time.Duration // between probes of a silent connection
 	Patience  time.Duration // how long a probe may go unanswered
 
+	// ReadOnly reads the store for a look and writes nothing to nodes: no root
+	// is kept, nothing is spread, and a write to a node is ErrDenied.
+	ReadOnly bool
+
 	// How the store packs; zero for its defaults.
 	PackSize   uint32
 	IndexCache int64         // bytes
@@ -77,10 +88,17 @@ type Engine struct {
 	Gateway *gateway.Gateway // an http.Handler that speaks S3
 
 	c       Config                      // never changes
-	opened  atomic.Pointer[store.Store] // Store, for a fleet that runs before there is one
-	secrets secrets
+	opened  atomic.Pointer[store.Store] // Store, for those that run before there is one
+	fork    atomic.Pointer[error]       // what the keeper said of another gateway
+	keeper  *recovery.Keeper            // nil when read-only
+	kit     *kitWriter
+	kept    *keep.Runner
 	metrics *backends.Metrics // nil without a registry
 	started time.Time
+	turn    chan struct{} // held by whoever changes keys
+
+	mu      sync.Mutex
+	secrets secrets // guarded by mu
 }
 
 // Open opens the store of c.File.Dir with the identity of its gateway: keys,
@@ -101,7 +119,11 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now()}
+	if s.closed, err = closedEpochs(c.FS, c.File.Dir, s); err != nil {
+		return nil, err
+	}
+	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now(), turn: make(chan struct{}, 1)}
+	e.kit = newKitWriter(c, func() (recovery.Kit, error) { return e.keeper.Kit() })
 	if c.Registry != nil {
 		if e.metrics, err = backends.NewMetrics(c.Registry); err != nil {
 			return nil, err
@@ -115,24 +137,17 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 
 func (e *Engine) open(ctx context.Context) (err error) {
 	c, f := e.c, e.c.File
-	e.Cache, err = cache.New(cache.Config{MemoryBytes: int64(f.Cache.Memory), DiskBytes: int64(f.Cache.Limit), FS: c.FS, Dir: f.Cache.Dir,
-		Store: e.ID, MAC: c.Identity.CacheKey(), Log: c.Log})
-	if err != nil {
+	if err := e.openFleet(ctx, !c.ReadOnly); err != nil {
 		return err
 	}
-	sign := c.Identity.Sign()
-	e.Fleet, err = fleet.New(ctx, fleet.Config{Open: e.openNode, Trust: pack.Trust(crypt.TrustKeys(e.ID, sign.Public())), Store: e.ID,
-		Cache: e.Cache, Where: e.where, Used: e.used, AwayAfter: c.AwayAfter, Watch: c.Watch, Log: c.Log, Registry: c.Registry})
-	if err != nil {
-		return err
+	var keeper store.Roots // a nil one where there is none
+	if !c.ReadOnly {
+		if err := e.openKeeper(ctx); err != nil {
+			return err
+		}
+		keeper = roots{e}
 	}
-	// Bodies are held once by the gateway while they come in and once by the
-	// store while they wait for their group: each has half of the budget.
-	half := int64(f.Memory) / 2
-	e.Store, err = store.Open(ctx, store.Config{FS: c.FS, Dir: f.Dir, Nodes: e.Fleet, Store: e.ID,
-		Epochs: e.secrets.epochs, Epoch: e.secrets.epoch, Sign: sign, Box: c.Identity.Secrets(),
-		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: time.Duration(f.Stage.Settle),
-		StageLimit: int64(f.Stage.Limit), Memory: half, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Log: c.Log, Registry: c.Registry})
+	e.Store, err = store.Open(ctx, e.storeConfig(keeper))
 	if errors.Is(err, cairn.ErrUnavailable) && e.locked() {
 		return fmt.Errorf("%s is %w", f.Dir, ErrInUse)
 	}
@@ -140,10 +155,43 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		return err
 	}
 	e.opened.Store(e.Store)
+	if err := e.fork.Load(); err != nil {
+		e.Store.Halt(*err)
+	}
+	if e.keeper != nil {
+		e.keeper.Start()
+	}
+	e.kept = keep.New(keep.Config{Store: e.Store, Items: f.Keep, Log: c.Log})
 	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Domains: f.S3.Domains, PublicURL: f.S3.PublicURL,
 		TrustProxy: f.S3.TrustProxy, InsecureBasic: f.S3.InsecureBasic, AccessLog: f.S3.AccessLog,
-		Log: c.Log, Registry: c.Registry, MemoryBudget: half})
+		Log: c.Log, Registry: c.Registry, MemoryBudget: int64(f.Memory) / 2})
 	return err
+}
+
+// openFleet opens the cache, and the fleet that reads through it. hold keeps
+// nodes from taking shards until the keeper admits them.
+func (e *Engine) openFleet(ctx context.Context, hold bool) (err error) {
+	c, f := e.c, e.c.File
+	e.Cache, err = cache.New(cache.Config{MemoryBytes: int64(f.Cache.Memory), DiskBytes: int64(f.Cache.Limit), FS: c.FS, Dir: f.Cache.Dir,
+		Store: e.ID, MAC: c.Identity.CacheKey(), Log: c.Log})
+	if err != nil {
+		return err
+	}
+	e.Fleet, err = fleet.New(ctx, fleet.Config{Open: e.openNode, Trust: pack.Trust(crypt.TrustKeys(e.ID, keysOf(e.secretsNow().gateways)...)), Store: e.ID,
+		Cache: e.Cache, Where: e.where, Used: e.used, AwayAfter: c.AwayAfter, Watch: c.Watch, Hold: hold, Log: c.Log, Registry: c.Registry})
+	return err
+}
+
+// storeConfig is what the store is opened with, or recovered.
+func (e *Engine) storeConfig(keeper store.Roots) store.Config {
+	c, f, s := e.c, e.c.File, e.secretsNow()
+	// Bodies are held once by the gateway while they come in and once by the
+	// store while they wait for their group: each has half of the budget.
+	return store.Config{FS: c.FS, Dir: f.Dir, Nodes: e.Fleet, Store: e.ID,
+		Epochs: s.epochs, Epoch: s.epoch, Sign: c.Identity.Sign(), Box: c.Identity.Secrets(),
+		Roots: keeper, CheckpointEvery: time.Duration(f.Store.Checkpoint), Ack: f.Store.Ack.String(),
+		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: time.Duration(f.Stage.Settle),
+		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Log: c.Log, Registry: c.Registry}
 }
 
 // where and used tell the fleet what the store knows. While the store is still
@@ -172,13 +220,19 @@ func (e *Engine) locked() bool {
 	return errors.Is(err, cairn.ErrUnavailable)
 }
 
+// Keep keeps what [[keep]] in cairn.toml names, until ctx ends.
+func (e *Engine) Keep(ctx context.Context) { e.kept.Run(ctx) }
+
 // Close ends the engine; requests must have ended before. The store first: it
-// seals what is open and may still be spreading. Then the fleet it spread over,
-// then the cache that reads filled. ctx bounds the wait for writes in progress.
+// seals what is open and may still be spreading. Then the keeper of its roots,
+// then the fleet both wrote to, then the cache that reads filled. ctx bounds the wait for writes in progress.
 func (e *Engine) Close(ctx context.Context) error {
 	var errs []error
 	if e.Store != nil {
 		errs = append(errs, e.Store.Close(ctx))
+	}
+	if e.keeper != nil {
+		errs = append(errs, e.keeper.Close(ctx))
 	}
 	if e.Fleet != nil {
 		errs = append(errs, e.Fleet.Close())

@@ -26,6 +26,9 @@ type InitConfig struct {
 	// OwnerFile takes the owner's identity that is made where there are no
 	// Recipients. It is to be kept offline and is not needed to run.
 	OwnerFile string
+	// Passphrase locks OwnerFile, as age does; empty leaves it open.
+	Passphrase string
+	Work       int // of scrypt, 0 for age's own
 }
 
 // InitResult is what was made.
@@ -33,10 +36,13 @@ type InitResult struct {
 	Store         cairn.StoreID `json:"-"`
 	Short         string        `json:"store"`
 	Dir           string        `json:"dir"`
-	Identity      string        `json:"identity"`   // file of the gateway's identity
-	OwnerFile     string        `json:"owner_file"` // file of the owner's, empty with Recipients
-	Owners        []string      `json:"owners"`     // recipients
+	Identity      string        `json:"identity"`     // file of the gateway's identity
+	OwnerFile     string        `json:"owner_file"`   // file of the owner's, empty with Recipients
+	Owners        []string      `json:"owners"`       // recipients
+	Locked        bool          `json:"owner_locked"` // with a passphrase
 	AuthorizedKey string        `json:"authorized_key"`
+	// AuthorizedKeys are that line and those of the owners.
+	AuthorizedKeys []string `json:"authorized_keys"`
 }
 
 // Init makes a store. It never writes over anything: ErrPrecondition where a
@@ -53,6 +59,11 @@ func Init(ctx context.Context, c InitConfig) (InitResult, error) {
 	}
 	for _, r := range c.Recipients {
 		if _, err := crypt.ParseRecipient(r); err != nil {
+			return InitResult{}, fmt.Errorf("init: %w", err)
+		}
+	}
+	if c.Passphrase != "" {
+		if err := CheckPassphrase(c.Passphrase); err != nil {
 			return InitResult{}, fmt.Errorf("init: %w", err)
 		}
 	}
@@ -119,6 +130,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 	public := gate.Public()
 	owners := m.Recipients
 	var delegation []byte
+	var recovery []string
 	if len(owners) == 0 {
 		owner, err := m.owner(gate.Store())
 		if err != nil {
@@ -129,6 +141,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 			return InitResult{}, err
 		}
 		delegation, owners = d.Encode(), []string{owner.Public().Recipient}
+		recovery = []string{recoveryKey(owner.Public())}
 	}
 	if err := ctx.Err(); err != nil {
 		return InitResult{}, err
@@ -148,8 +161,9 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 		data []byte
 	}{
 		{filepath.FromSlash(layout.KeyPath(1, crypt.KeysHash(keys))), keys},
-		{ownersFile, []byte(strings.Join(owners, "\n") + "\n")},
+		{ownersFile, linesOf(owners)},
 		{delegationFile, delegation},
+		{recoveryFile, linesOf(recovery)},
 	}
 	for _, f := range files {
 		if f.data == nil {
@@ -168,11 +182,20 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 		return InitResult{}, err
 	}
 	out := InitResult{Store: gate.Store(), Short: gate.Store().Short(), Dir: m.Dir, Identity: m.Identity, Owners: owners,
-		AuthorizedKey: public.SSH + " cairn-" + gate.Store().Short()}
+		AuthorizedKeys: authorizedKeys(gate, owners, recovery)}
+	out.AuthorizedKey = out.AuthorizedKeys[0]
 	if delegation != nil {
-		out.OwnerFile = m.OwnerFile
+		out.OwnerFile, out.Locked = m.OwnerFile, m.Passphrase != ""
 	}
 	return out, nil
+}
+
+// linesOf is one line each; nil for none.
+func linesOf(all []string) []byte {
+	if len(all) == 0 {
+		return nil
+	}
+	return []byte(strings.Join(all, "\n") + "\n")
 }
 
 // empty makes dir and removes what an interrupted run left in it.

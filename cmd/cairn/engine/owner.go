@@ -9,6 +9,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/recovery"
 )
 
 // gateway makes the gateway's identity, or takes up that of an interrupted run.
@@ -19,7 +20,7 @@ func (m *maker) gateway() (crypt.Identity, error) {
 	if err != nil && !errors.Is(err, cairn.ErrNotExist) {
 		return crypt.Identity{}, err
 	}
-	old, err := m.existing(m.Identity)
+	old, err := m.existing(m.Identity, "")
 	switch {
 	case errors.Is(err, cairn.ErrNotExist):
 	case err != nil:
@@ -55,7 +56,7 @@ func (m *maker) owner(store cairn.StoreID) (crypt.Identity, error) {
 }
 
 func (m *maker) makeOwner(store cairn.StoreID) (crypt.Identity, error) {
-	old, err := m.existing(m.OwnerFile)
+	old, err := m.existing(m.OwnerFile, m.Passphrase)
 	switch {
 	case errors.Is(err, cairn.ErrNotExist):
 	case err != nil:
@@ -70,19 +71,25 @@ func (m *maker) makeOwner(store cairn.StoreID) (crypt.Identity, error) {
 	if err != nil {
 		return crypt.Identity{}, err
 	}
-	return id, m.write(m.OwnerFile, id.Encode())
+	file := id.Encode()
+	if m.Passphrase != "" {
+		if file, err = LockFile(file, m.Passphrase, m.Work); err != nil {
+			return id, err
+		}
+	}
+	return id, m.write(m.OwnerFile, file)
 }
 
-// existing reads an identity that stands already; whatever else stands there
-// is ErrPrecondition.
-func (m *maker) existing(name string) (crypt.Identity, error) {
+// existing reads an identity that stands already, locked or not; whatever else
+// stands there is ErrPrecondition.
+func (m *maker) existing(name, passphrase string) (crypt.Identity, error) {
 	b, err := durable.ReadFile(m.FS, name, maxSecretsFile)
 	if err != nil {
 		return crypt.Identity{}, err
 	}
-	id, err := crypt.ParseIdentity(b)
-	if err != nil {
+	o, err := recovery.OpenIdentityFile(b, func() (string, error) { return passphrase, nil })
+	if err != nil || o.Identity == nil {
 		return crypt.Identity{}, fmt.Errorf("%s exists already and is no identity; it is left alone: %w", name, cairn.ErrPrecondition)
 	}
-	return id, nil
+	return *o.Identity, nil
 }

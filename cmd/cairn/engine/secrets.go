@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/pack"
 )
 
 // What stands in <dir>/secrets. Nothing in it opens anything without the
@@ -21,8 +22,8 @@ const (
 	storeFile      = "store"      // store id and the gateway's keys, one line each; public
 	ownersFile     = "owners"     // recipients that recover the store, one a line; public
 	delegationFile = "delegation" // where an owner's identity was made with the store
-	// and keys/<epoch>-<hash>, the very files that stand on the nodes, and the
-	// store's own list of nodes.
+	// and keys/<epoch>-<hash>, the very files that stand on the nodes; recovery;
+	// gateways after a takeover; and the store's own list of nodes.
 )
 
 // maxSecretsFile bounds what is read of each of them, bytes.
@@ -41,6 +42,11 @@ type secrets struct {
 	epochs map[uint32]crypt.EpochKey
 	epoch  uint32 // the newest
 	keys   []keysFile
+
+	gateways   []pack.RootGateway // every one there was, this one last
+	delegation []byte             // nil where no owner's identity signs for the store
+	recovery   []string           // SSH keys of owners' identities, see recoveryFile
+	closed     []uint32           // epochs that no new pack takes
 }
 
 // LoadIdentity reads the gateway's identity file. ErrDenied when others on the
@@ -99,6 +105,12 @@ func readSecrets(fs durable.FS, dir string, id crypt.Identity) (secrets, error) 
 		return s, fmt.Errorf("the SSH key in the gateway's identity is not the one made with this store (%s): the file is damaged; take it from its backup: %w",
 			filepath.Join(at, storeFile), cairn.ErrCorrupt)
 	}
+	if s.delegation, err = readDelegation(fs, at, id); err != nil {
+		return s, err
+	}
+	if s.gateways, err = readGateways(fs, at, id, s.delegation); err != nil {
+		return s, err
+	}
 	names, err := fs.List(filepath.Join(at, layout.KeysDir))
 	if err != nil {
 		return s, fmt.Errorf("keys of store %s: %w", s.store.Short(), err)
@@ -111,14 +123,41 @@ func readSecrets(fs durable.FS, dir string, id crypt.Identity) (secrets, error) 
 			return s, err
 		}
 	}
+	if err := s.addPending(fs, at, id); err != nil {
+		return s, err
+	}
 	if len(s.epochs) == 0 {
 		return s, fmt.Errorf("%s has no epoch key: %w", filepath.Join(at, layout.KeysDir), cairn.ErrLost)
 	}
-	if text, err = durable.ReadFile(fs, filepath.Join(at, ownersFile), maxSecretsFile); err != nil {
+	if s.owners, err = readOwners(fs, at); err != nil {
 		return s, err
 	}
-	s.owners = strings.Split(strings.TrimSpace(string(text)), "\n")
-	return s, nil
+	s.recovery, err = readRecoveryKeys(fs, at)
+	return s, err
+}
+
+// addPending adds the keys of a change that was begun: roots may be sealed under
+// them already. New packs are not, so the epoch stays.
+func (s *secrets) addPending(fs durable.FS, at string, id crypt.Identity) error {
+	at = filepath.Join(at, pendingDir)
+	if _, err := fs.Size(filepath.Join(at, ownersFile)); errors.Is(err, cairn.ErrNotExist) {
+		return nil
+	}
+	names, err := fs.List(filepath.Join(at, layout.KeysDir))
+	if err != nil {
+		return err
+	}
+	now := s.epoch
+	for _, name := range names {
+		if strings.HasSuffix(name, durable.TempSuffix) {
+			continue
+		}
+		if err := s.addKeys(fs, at, layout.KeysDir+"/"+name, id); err != nil {
+			return err
+		}
+	}
+	s.epoch = now
+	return nil
 }
 
 func (s *secrets) addKeys(fs durable.FS, at, path string, id crypt.Identity) error {
@@ -134,7 +173,7 @@ func (s *secrets) addKeys(fs durable.FS, at, path string, id crypt.Identity) err
 	if crypt.KeysHash(b) != hash {
 		return fmt.Errorf("%s is not what was written: take it from any node: %w", full, cairn.ErrCorrupt)
 	}
-	k, err := crypt.ParseKeys(b, crypt.TrustKeys(s.store, id.Sign().Public()))
+	k, err := crypt.ParseKeys(b, crypt.TrustKeys(s.store, keysOf(s.gateways)...))
 	if err != nil {
 		return fmt.Errorf("%s: %w", full, err)
 	}

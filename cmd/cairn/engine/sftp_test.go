@@ -47,7 +47,7 @@ func (f *friend) remote() string { return "sftp://cairn@" + f.address + "/" }
 
 func ownPublic(t *testing.T, e *Engine) ssh.PublicKey {
 	t.Helper()
-	s, err := e.ownKey()
+	s, err := sshKey(e.c.Identity)
 	must(t, err)
 	return s.PublicKey()
 }

@@ -20,14 +20,15 @@ type Status struct {
 	Summary string   `json:"summary"` // the same as a sentence
 	Wrong   []string `json:"wrong"`   // what keeps it from being whole
 	store.Status
-	HereOnly  int64          `json:"staged_bytes"` // of packs that not enough nodes hold yet: lost with this machine
-	Fsyncs    int64          `json:"fsyncs"`       // of files and directories, by this process
-	Disk      durable.Counts `json:"disk"`
-	Nodes     []NodeState    `json:"nodes"`
-	Alarm     string         `json:"alarm,omitempty"`
-	Fleet     FleetReport    `json:"fleet"`
-	CacheHits float64        `json:"cache_hits"` // share of block reads, 0 to 1
-	Uptime    float64        `json:"uptime_s"`
+	HereOnly    int64          `json:"staged_bytes"` // of packs that not enough nodes hold yet: lost with this machine
+	Fsyncs      int64          `json:"fsyncs"`       // of files and directories, by this process
+	Disk        durable.Counts `json:"disk"`
+	Nodes       []NodeState    `json:"nodes"`
+	Alarm       string         `json:"alarm,omitempty"`
+	Fleet       FleetReport    `json:"fleet"`
+	CacheHits   float64        `json:"cache_hits"` // share of block reads, 0 to 1
+	Uptime      float64        `json:"uptime_s"`
+	Recoverable Recoverable    `json:"recovery"`
 }
 
 // The states of a gateway.
@@ -72,6 +73,8 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		out.CacheHits = float64(hits) / float64(hits+c.Misses)
 	}
 	out.Nodes, out.Alarm = e.nodes()
+	out.Recoverable = e.recoverable()
+	out.Recoverable.Checkpoint, out.Recoverable.CheckpointAge = st.Checkpoint > 0, st.CheckpointAge
 	e.judge(&out)
 	return out, nil
 }
@@ -86,7 +89,9 @@ func (e *Engine) Look(ctx context.Context) {
 	defer cancel()
 	for {
 		nodes, _ := e.Fleet.Status()
-		if !slices.ContainsFunc(nodes, func(n fleet.NodeStatus) bool { return n.State == "new" || n.State == "ok" && !n.Known }) {
+		if !slices.ContainsFunc(nodes, func(n fleet.NodeStatus) bool {
+			return n.State == "new" || n.State == "held" || n.State == "ok" && !n.Known
+		}) {
 			return
 		}
 		select {
@@ -144,7 +149,7 @@ func (e *Engine) judge(s *Status) {
 		case "new": // not looked at yet, which is no fault of its own
 			sound++
 			continue
-		case "ok", "full":
+		case "ok", "full", "held", "suspect":
 			sound++
 		}
 		if n.State != "ok" {
@@ -152,6 +157,7 @@ func (e *Engine) judge(s *Status) {
 		}
 	}
 	s.Wrong = append(s.Wrong, s.Damage...)
+	e.advise(s)
 	if s.Alarm != "" {
 		s.Wrong = append(s.Wrong, s.Alarm)
 	}
@@ -168,6 +174,8 @@ func (e *Engine) judge(s *Status) {
 	case len(s.Nodes) == 0:
 		s.State, s.Summary = Local, "no nodes yet: objects live on this disk only"
 		s.Wrong = append(s.Wrong, "no nodes: `cairn node add`")
+	case len(s.Recoverable.Forks) > 0:
+		s.State, s.Summary = AtRisk, "another gateway writes to this store: nothing is written any more, reads go on"
 	case err != nil || full || sound < c.K || len(s.Damage) > 0:
 		s.State, s.Summary = AtRisk, "some objects may not be readable, or writes wait"
 	case len(s.Wrong) > 0:

@@ -32,11 +32,25 @@ func (e *Engine) openNode(ctx context.Context, n pack.Node) (backends.Remote, er
 	if err != nil {
 		return nil, err
 	}
+	if e.c.ReadOnly {
+		r = readOnly(r)
+	}
 	r = backends.Guard(r, backends.Bounds{})
 	r = backends.Deadline(r, e.c.Deadline)
 	r = backends.Limit(r, callsAtOnce)
 	r = backends.Retry(r, e.c.Retry)
 	return backends.Meter(r, n.Name, e.metrics), nil
+}
+
+// readOnly refuses whatever would change a node.
+func readOnly(r backends.Remote) backends.Remote {
+	return &backends.Around{Inner: r, Do: func(ctx context.Context, c backends.Call, run func(context.Context) error) error {
+		switch c.Op {
+		case backends.OpPut, backends.OpDelete, backends.OpReplace:
+			return fmt.Errorf("%s %s: this is a look at the store, which writes nothing: %w", c.Op, c.Name, cairn.ErrDenied)
+		}
+		return run(ctx)
+	}}
 }
 
 // openOnce connects for one look at a node: every failure is told at once.
@@ -59,25 +73,30 @@ func closeRemote(r backends.Remote) error {
 
 // connect opens the bare transport of a node.
 func (e *Engine) connect(ctx context.Context, n pack.Node, create bool) (backends.Remote, error) {
+	return e.c.dial(ctx, n, create, func(c *sftp.Config) error { return e.login(n, c) })
+}
+
+// dial is connect for whoever logs in; login fills in with what.
+func (c Config) dial(ctx context.Context, n pack.Node, create bool, login func(*sftp.Config) error) (backends.Remote, error) {
 	if !isSFTP(n.Remote) {
-		return rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: n.Option, Create: create, Log: e.c.Log})
+		return rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: n.Option, Create: create, Log: c.Log})
 	}
 	at, err := sftpPlace(n.Remote)
 	if err != nil {
 		return nil, err
 	}
-	c := sftp.Config{Node: n.Name, Address: at.address, User: at.user, Path: at.path, MakePath: create, HostKey: n.HostKey,
-		ConnectTimeout: e.c.Connect, KeepAlive: e.c.KeepAlive, Patience: e.c.Patience, Log: e.c.Log}
-	if err := e.login(n, &c); err != nil {
+	s := sftp.Config{Node: n.Name, Address: at.address, User: at.user, Path: at.path, MakePath: create, HostKey: n.HostKey,
+		ConnectTimeout: c.Connect, KeepAlive: c.KeepAlive, Patience: c.Patience, Log: c.Log}
+	if err := login(&s); err != nil {
 		return nil, err
 	}
-	return sftp.Open(ctx, c)
+	return sftp.Open(ctx, s)
 }
 
 // login fills in what the node's record keeps sealed.
 func (e *Engine) login(n pack.Node, c *sftp.Config) error {
 	if len(n.Credential) == 0 {
-		key, err := e.ownKey()
+		key, err := sshKey(e.c.Identity)
 		c.Key = key
 		return err
 	}
@@ -85,9 +104,14 @@ func (e *Engine) login(n pack.Node, c *sftp.Config) error {
 	if err != nil {
 		return err
 	}
-	c.Password = login.Password
-	if login.Key != "" {
-		c.Key, err = parseKey([]byte(login.Key))
+	return login.into(c)
+}
+
+// into makes c log in with l.
+func (l credential) into(c *sftp.Config) (err error) {
+	c.Password = l.Password
+	if l.Key != "" {
+		c.Key, err = parseKey([]byte(l.Key))
 	}
 	return err
 }
@@ -104,23 +128,15 @@ func (e *Engine) credentialOf(n pack.Node) (login credential, err error) {
 	return login, nil
 }
 
-// ownKey is the gateway's SSH key, which logs in where a node has no key of its
-// own.
-func (e *Engine) ownKey() (ssh.Signer, error) {
-	seed := e.c.Identity.SSHSeed()
+// sshKey is the SSH key of an identity: a gateway's logs in where a node has no
+// key of its own, an owner's where it is admitted.
+func sshKey(id crypt.Identity) (ssh.Signer, error) {
+	seed := id.SSHSeed()
 	s, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed[:]))
 	if err != nil {
-		return nil, fmt.Errorf("the gateway's SSH key: %w", err)
+		return nil, fmt.Errorf("the SSH key of the %s identity: %w", id.Kind(), err)
 	}
 	return s, nil
-}
-
-// AuthorizedKey is the line of authorized_keys that lets this gateway in to a
-// node.
-func (e *Engine) AuthorizedKey() string { return authorizedKey(e.c.Identity) }
-
-func authorizedKey(id crypt.Identity) string {
-	return id.Public().SSH + " cairn-" + id.Store().Short()
 }
 
 func parseKey(pem []byte) (ssh.Signer, error) {
