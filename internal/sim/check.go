@@ -76,6 +76,12 @@ func (w *World) Finish() error {
 	if err := w.check(); err != nil {
 		return fmt.Errorf("without the bad nodes and the index: %w", err)
 	}
+	if err := w.burn(int(w.Seed % uint64(len(w.nodes)))); err != nil {
+		return fmt.Errorf("without the bad nodes and the gateway: %w", err)
+	}
+	if err := w.check(); err != nil {
+		return fmt.Errorf("without the bad nodes and the gateway: %w", err)
+	}
 	return w.close()
 }
 

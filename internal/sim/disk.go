@@ -141,6 +141,14 @@ func (d *disk) dead() bool {
 	return d.left != nil || d.torn
 }
 
+// replace puts an empty disk in place of this one.
+func (d *disk) replace() {
+	d.mend()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mem, d.left, d.torn, d.fuse = durable.NewMem(), nil, false, Fuse{}
+}
+
 // restore puts the disk that a power loss left in place of the one that was. A
 // fuse that did not burn down yet goes on over an orderly restart.
 func (d *disk) restore() {

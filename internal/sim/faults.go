@@ -118,6 +118,10 @@ func (w *World) flush(say func(error)) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("flush did not end within %v: %w", patience, err)
 	}
+	if err == nil && !w.disk.dead() {
+		w.model.flushed()
+		w.flushed = time.Now()
+	}
 	if err == nil || w.excused(err) || w.ill || w.Beyond {
 		return nil
 	}

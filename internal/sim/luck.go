@@ -33,6 +33,12 @@ func chance(h uint64) float64 { return float64(h>>11) / (1 << 53) }
 // plain is the name of a file on a node without what is random in it, so that
 // the same file of another run of one seed meets the same fate.
 func plain(name string) string {
+	if seq, _, err := layout.ParseRootPath(name); err == nil {
+		return fmt.Sprintf("root %d", seq)
+	}
+	if epoch, _, err := layout.ParseKeyPath(name); err == nil {
+		return fmt.Sprintf("keys of epoch %d", epoch)
+	}
 	s, err := layout.ParsePath(name)
 	if err != nil {
 		return name

@@ -26,6 +26,18 @@ type register struct {
 	base    value
 	maybe   []value
 	settled bool // a restart decided the unknown ones, but nobody looked yet
+	// back is what it may have held since the nodes had everything: what it may
+	// be again once the gateway's disk is lost.
+	back []value
+}
+
+// set makes v the only value, as of now.
+func (r *register) set(v value) {
+	back := r.back
+	if v != r.base {
+		back = append(slices.Clip(back), r.base)
+	}
+	*r = register{base: v, back: back}
 }
 
 // Model is what the store must hold.
@@ -61,7 +73,7 @@ func (m *Model) wrote(name string, v value, o outcome) {
 	r := m.at(name)
 	switch o {
 	case acked:
-		*r = register{base: v}
+		r.set(v)
 	case unknown:
 		if r.settled { // whatever it was before, one of those is there now
 			r.settled = false
@@ -75,6 +87,24 @@ func (m *Model) wrote(name string, v value, o outcome) {
 func (m *Model) restarted() {
 	for _, r := range m.names {
 		r.settled = len(r.maybe) > 0
+	}
+}
+
+// flushed notes that the nodes have everything that was acknowledged.
+func (m *Model) flushed() {
+	for _, r := range m.names {
+		if len(r.maybe) == 0 {
+			r.back = nil
+		}
+	}
+}
+
+// burnt notes that the gateway's disk is gone: what came after the nodes had
+// everything is there or not, and that is decided now.
+func (m *Model) burnt() {
+	for _, r := range m.names {
+		r.maybe = append(r.back, r.maybe...)
+		r.back, r.settled = nil, len(r.maybe) > 0
 	}
 }
 
@@ -100,14 +130,16 @@ func (m *Model) saw(name string, v value) error {
 	r := m.at(name)
 	switch i := slices.Index(r.maybe, v); {
 	case v == r.base && r.settled:
-		*r = register{base: v}
+		r.set(v)
 	case v == r.base:
 	case i < 0:
 		return fmt.Errorf("%s is %s, and must be %s", name, show(v), showAll(m.may(name)))
 	case r.settled:
-		*r = register{base: v}
+		r.set(v)
 	default:
-		r.base, r.maybe = v, r.maybe[i+1:]
+		rest := r.maybe[i+1:]
+		r.set(v)
+		r.maybe = rest
 	}
 	return nil
 }

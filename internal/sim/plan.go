@@ -39,13 +39,14 @@ const (
 	Restart                      // the gateway, N times
 	Off                          // the gateway, for For
 	LoseIndex                    // and restart
+	Burn                         // the gateway and its disk; the next begins with the owner's identity and Node's address
 	Second                       // gateway on the same directory: must be refused
 	Check                        // everything is read
 	verbEnd
 )
 
 var verbs = [verbEnd]string{"", "Put", "Copy", "Delete", "Get", "List", "MakeBucket", "DropBucket", "Publish", "Grant", "Revoke",
-	"CreateUpload", "PutPart", "Complete", "Abort", "Flush", "Pass", "Ail", "Heal", "Break", "Full", "Mend", "Light", "Pull", "Restart", "Off", "LoseIndex", "Second", "Check"}
+	"CreateUpload", "PutPart", "Complete", "Abort", "Flush", "Pass", "Ail", "Heal", "Break", "Full", "Mend", "Light", "Pull", "Restart", "Off", "LoseIndex", "Burn", "Second", "Check"}
 
 func (v Verb) String() string { return verbs[v] }
 

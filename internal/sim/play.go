@@ -86,6 +86,8 @@ func (w *World) do(s Step, said *string) error {
 		}
 		w.relieve()
 		return w.restart(func() error { return index.Destroy(w.disk.mem, dir+"/index") })
+	case Burn:
+		return w.burn(s.Node)
 	case Second:
 		return w.second()
 	case Check:

@@ -40,6 +40,7 @@ import (
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/recovery"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -63,11 +64,10 @@ type World struct {
 	ctx   context.Context
 	log   *slog.Logger
 	id    cairn.StoreID
-	gate  crypt.Identity
-	key   crypt.EpochKey
 	nodes []*Node
 	disk  *disk
 	model *Model
+	secrets
 
 	life  *life // nil while the gateway is off
 	lives int
@@ -80,6 +80,9 @@ type World struct {
 	ill     bool      // the disk failed, or was full, in this life
 	calm    bool      // no power loss by chance any more
 	uploads []*upload
+	flushed time.Time // when the nodes last had everything
+
+	recovered store.Recovered // what the last recovery found
 }
 
 // upload is a multipart upload that was begun.
@@ -97,16 +100,18 @@ type life struct {
 	st    *store.Store
 	at    atomic.Pointer[store.Store] // st, for the fleet
 	fl    *fleet.Fleet
+	roots *recovery.Keeper
+	fork  atomic.Pointer[error] // another gateway was seen
 	cache *cache.Cache
 	over  *atomic.Bool // the process is gone: nothing of it reaches a node any more
 }
 
 // NewWorld makes the nodes and starts the gateway on an empty disk.
 func NewWorld(ctx context.Context, s Setup, log *slog.Logger) (*World, error) {
-	w := &World{Setup: s, ctx: ctx, log: log, id: cairn.StoreID{1, 2, 3}, key: crypt.EpochKey{9}, disk: newDisk(s.Seed), model: newModel(),
+	w := &World{Setup: s, ctx: ctx, log: log, id: cairn.StoreID{1, 2, 3}, disk: newDisk(s.Seed), model: newModel(),
 		placed: make(map[uint64]int), mending: make(map[int]time.Time)}
 	var err error
-	if w.gate, err = crypt.NewIdentity(crypt.Gateway, w.id, rand.NewChaCha8([32]byte{7})); err != nil {
+	if w.secrets, err = newSecrets(w.id, crypt.EpochKey{9}); err != nil {
 		return nil, err
 	}
 	for i := range s.Nodes {
@@ -145,9 +150,39 @@ func (w *World) open() error {
 // begin starts a gateway over fs, which ends when over is set.
 func (w *World) begin(fs durable.FS, over *atomic.Bool) (_ *life, err error) {
 	l := &life{over: over}
+	if err := w.foundations(l, fs); err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*life, error) {
+		l.over.Store(true)
+		if l.roots != nil {
+			err = errors.Join(err, l.roots.Close(w.ctx))
+		}
+		return nil, errors.Join(err, l.fl.Close(), l.cache.Close())
+	}
+	if l.roots, err = recovery.New(w.ctx, w.keeping(l, fs)); err != nil {
+		return fail(err)
+	}
+	c := w.config(fs, l.fl)
+	c.Roots = l.roots
+	st, err := store.Open(w.ctx, c)
+	if err != nil {
+		return fail(err)
+	}
+	l.st = st
+	l.at.Store(st)
+	if err := l.fork.Load(); err != nil {
+		st.Halt(*err)
+	}
+	l.roots.Start()
+	return l, nil
+}
+
+// foundations are what a gateway stands on: its cache and its nodes.
+func (w *World) foundations(l *life, fs durable.FS) (err error) {
 	l.cache, err = cache.New(cache.Config{MemoryBytes: 128 << 10, DiskBytes: w.DiskCache, FS: fs, Dir: dir + "/cache", Store: w.id, MAC: [32]byte{3}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	where := func(id cairn.PackID) ([]cairn.Location, error) {
 		if st := l.at.Load(); st != nil {
@@ -155,25 +190,26 @@ func (w *World) begin(fs durable.FS, over *atomic.Bool) (_ *life, err error) {
 		}
 		return nil, fmt.Errorf("starting: %w", cairn.ErrUnavailable)
 	}
-	l.fl, err = fleet.New(w.ctx, fleet.Config{Store: w.id, Cache: l.cache, Trust: pack.Trust(crypt.TrustKeys(w.id, w.gate.Sign().Public())),
+	l.fl, err = fleet.New(w.ctx, fleet.Config{Store: w.id, Cache: l.cache, Trust: pack.Trust(w.trust(w.id)), Hold: true,
 		Open: func(_ context.Context, n pack.Node) (backends.Remote, error) { return w.connect(l, n) }, Where: where, Dice: w.dice, Log: w.log})
 	if err != nil {
-		return nil, errors.Join(err, l.cache.Close())
+		return errors.Join(err, l.cache.Close())
 	}
-	st, err := store.Open(w.ctx, w.config(fs, l.fl))
-	if err != nil {
-		l.over.Store(true)
-		return nil, errors.Join(err, l.fl.Close(), l.cache.Close())
+	return nil
+}
+
+// forked is told that another gateway writes to the store.
+func (l *life) forked(err error) {
+	l.fork.Store(&err)
+	if st := l.at.Load(); st != nil {
+		st.Halt(err)
 	}
-	l.st = st
-	l.at.Store(st)
-	return l, nil
 }
 
 func (w *World) config(fs durable.FS, nodes store.Nodes) store.Config {
-	return store.Config{FS: fs, Dir: dir, Nodes: nodes, Store: w.id, Epochs: map[uint32]crypt.EpochKey{1: w.key}, Epoch: 1,
+	return store.Config{FS: fs, Dir: dir, Nodes: nodes, Store: w.id, Epochs: w.Epochs, Epoch: w.Epoch,
 		Sign: w.gate.Sign(), Box: w.gate.Secrets(), Coding: w.Coding, PackSize: w.PackSize, Settle: w.Settle, StageLimit: w.Stage,
-		IndexCache: 1 << 20, SlowWait: 2 * time.Second, Log: w.log}
+		CheckpointEvery: 10 * time.Minute, IndexCache: 1 << 20, SlowWait: 2 * time.Second, Log: w.log}
 }
 
 // connect is the remote of a node as the product stacks it.
@@ -210,7 +246,7 @@ func (w *World) close() error {
 	if dead {
 		l.over.Store(true)
 	}
-	err := l.st.Close(w.ctx)
+	err := errors.Join(l.st.Close(w.ctx), l.roots.Close(w.ctx))
 	l.over.Store(true)
 	err = errors.Join(err, l.fl.Close(), l.cache.Close())
 	if dead || w.disk.dead() {
