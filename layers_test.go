@@ -40,6 +40,7 @@ var beside = [][2]string{
 	{"gateway", "gateway/*"},
 	{"cmd/cairn", "cmd/cairn/*"},
 	{"cmd/cairn/demo", "cmd/cairn/engine"},
+	{"cmd/cairn/engine", "cmd/cairn/keep"},
 	{"backends/backendtest", "backends/conform"},
 }
 
