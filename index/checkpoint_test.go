@@ -26,7 +26,7 @@ func samePacks(t testing.TB, from, to *Index) {
 // Whatever happens between them, the runs of a checkpoint say what the snapshot
 // was, and an index filled with them is that index.
 func TestRunsAreTheSnapshot(t *testing.T) {
-	rounds := uint64(12)
+	rounds := uint64(8)
 	if long() {
 		rounds = 3000
 	}

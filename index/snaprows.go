@@ -12,8 +12,9 @@ import (
 // Rows gives, in rising order of key, every row of a checkpoint that changed in
 // generation from or after it, as the snapshot has it, or as a tombstone; from
 // 0: all rows that there are. First comes one that names the generation. Rows of
-// packs are as they stand now: what matters of them is where the shards are, and
-// that is known best last. A row is valid until the next one; an error ends it.
+// packs are as they stand now, with those that changed since the snapshot: what
+// matters of them is where the shards are, and that is known best last. A row is
+// valid until the next one; an error ends it.
 //
 // ErrPrecondition when generation from began before the marks did: after Load,
 // before the first full run, and of what that run holds.
@@ -71,17 +72,26 @@ func (s *Snapshot) all(c carrier, row func(pack.Row) bool) (more bool, err error
 // changed calls row with every row of one kind that changed in generation from
 // or after it.
 func (s *Snapshot) changed(c carrier, from uint32, row func(pack.Row) bool) (more bool, err error) {
-	it, err := s.iter(c.kind == kindPack, []byte(c.prefix))
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = closeIter(it, err) }() // also when row panics
+	now := c.kind == kindPack
+	var it *pebble.Iterator // over the rows themselves
+	defer func() {
+		if it != nil {
+			err = closeIter(it, err) // also when row panics
+		}
+	}()
 	var buf []byte
 	more = true
-	err = s.scan(c.kind == kindPack, append([]byte{tableMark}, c.prefix...), func(k, v []byte) (bool, error) {
+	err = s.scan(now, append([]byte{tableMark}, c.prefix...), func(k, v []byte) (bool, error) {
 		key, generation, err := parseMark(k, v)
 		if err != nil || generation < from {
 			return true, err
+		}
+		// Begun after the look at the marks: a row of now is never older than
+		// its mark, or a new one would look as if it were gone.
+		if it == nil {
+			if it, err = s.iter(now, []byte(c.prefix)); err != nil {
+				return false, err
+			}
 		}
 		r, err := c.find(it, buf, key)
 		if err != nil {

@@ -52,9 +52,9 @@ func (x *Index) Snapshot() (*Snapshot, error) {
 // Generation is the last generation in it.
 func (s *Snapshot) Generation() uint32 { return s.era.generation }
 
-// Count is how many rows changed in generation from or after it, which is one
-// less than Rows gives; 0 when nothing did. From 0: how many rows there are.
-// ErrPrecondition as for Rows.
+// Count is how many rows changed in generation from or after it; 0 when nothing
+// did. Rows gives one more, and rows of packs that changed since the snapshot.
+// From 0: how many rows there are. ErrPrecondition as for Rows.
 func (s *Snapshot) Count(from uint32) (uint64, error) {
 	if !s.x.users.enter() {
 		return 0, errClosed()

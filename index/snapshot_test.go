@@ -93,11 +93,11 @@ func TestSnapshotStandsStill(t *testing.T) {
 	now, err := x.Snapshot()
 	must(t, err)
 	moved := PackRow{Params: pack.Params{ID: packID('A')}, At: []cairn.Location{{Index: 3}}}
-	must(t, x.SetPack(moved))
+	must(t, x.SetPack(moved, PackRow{Params: pack.Params{ID: packID('B')}})) // B is new
 	for _, from := range []uint32{0, now.Generation()} {
 		all := rowsFrom(t, now, from)
 		i := slices.IndexFunc(all, func(r pack.Row) bool { return r.Key[0] == kindPack })
-		if i < 0 || !bytes.Equal(all[i].Value, moved.encode()) {
+		if i < 0 || !bytes.Equal(all[i].Value, moved.encode()) || all[i+1].Key[0] != kindPack || all[i+1].Gone {
 			t.Errorf("from %d the pack is not as it is now:\n%s", from, text(all))
 		}
 	}

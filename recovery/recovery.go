@@ -3,12 +3,13 @@
 // owners, and the way back from an identity file and one node's address.
 //
 // Reading order: recovery.go (the Keeper and what it is made of), chain.go (the
-// roots on this disk) with history.go, root.go (writing one), visit.go (one
-// node brought up to date) with shelf.go, put.go and prune.go, foreign.go (roots that are
-// not ours) and fork.go, admit.go (which nodes may take shards), memory.go (what
-// nodes confirmed), loop.go, status.go; kit.go with kitfile.go and
-// recipient.go, identityfile.go; find.go with ask.go, trust.go and choose.go;
-// takeover.go.
+// roots on this disk) with history.go, root.go (writing one) with body.go,
+// secrets.go (epochs and owners change), visit.go (one node brought up to date)
+// with shelf.go, put.go and prune.go, foreign.go (roots that are not ours) and
+// fork.go, admit.go (which nodes may take shards), memory.go (what nodes
+// confirmed), loop.go, status.go; kit.go with kitfile.go and recipient.go,
+// identityfile.go; find.go with ask.go, trust.go and choose.go; takeover.go;
+// hidden.go (why no secret prints).
 //
 // The order of durable steps of a root:
 //

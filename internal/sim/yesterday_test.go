@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"testing"
@@ -10,13 +11,14 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/store"
 )
 
 // TestYesterdaysDisk puts the gateway's whole disk back to what it was a day
-// before, while the nodes have what came since. Whatever the gateway does with
-// that, it gives yesterday's bytes or an error and never any others, and it
-// changes and removes nothing that stands on a node, so that what came since
-// can still be recovered from there.
+// before, while the nodes have what came since. The gateway sees roots of its own
+// that it does not know, writes nothing and says so; it gives yesterday's bytes
+// or an error, and changes and removes nothing that stands on a node. A recovery
+// then brings back everything that came since.
 func TestYesterdaysDisk(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -58,12 +60,25 @@ func TestYesterdaysDisk(t *testing.T) {
 						stood[i][name], _ = n.mem.Bytes(name)
 					}
 				}
+				today := w.model.names
 				w.disk.mem, w.model.names = yesterday, then
 				if err := w.open(); err != nil {
-					t.Logf("it refuses to start: %v", err)
-				} else {
-					do(Step{Do: Check}, Step{Do: Put, Key: 1, Content: 79, Size: 50_000}, Step{Do: Put, Key: 6, Content: 80, Size: 300_000},
-						Step{Do: Delete, Key: 3}, Step{Do: Flush}, Step{Do: Pass, For: 10 * time.Minute}, Step{Do: Check}, Step{Do: Restart, N: 1}, Step{Do: Check})
+					t.Fatal(err)
+				}
+				w.rest(time.Minute)
+				do(Step{Do: Check})
+				for what, err := range map[string]error{
+					"delete": w.life.st.Delete(ctx, keyOf(3), store.Condition{}),
+					"bucket": w.life.st.CreateBucket(ctx, "another"),
+					"flush":  w.life.st.Flush(ctx),
+				} {
+					if !errors.Is(err, cairn.ErrFork) {
+						t.Errorf("%s on yesterday's disk: %v", what, err)
+					}
+				}
+				do(Step{Do: Pass, For: time.Hour}, Step{Do: Restart, N: 1}, Step{Do: Pass, For: time.Minute}, Step{Do: Check})
+				if err := w.life.st.CreateBucket(ctx, "another"); !errors.Is(err, cairn.ErrFork) {
+					t.Errorf("after a restart: %v", err)
 				}
 				for i, n := range w.nodes {
 					for name, data := range stood[i] {
@@ -71,7 +86,12 @@ func TestYesterdaysDisk(t *testing.T) {
 							t.Errorf("node %d: %s was changed or removed", i, name)
 						}
 					}
+					if n := len(n.mem.Names()); n != len(stood[i]) {
+						t.Errorf("node %d: %d files, and %d before", i, n, len(stood[i]))
+					}
 				}
+				w.model.names = today
+				do(Step{Do: Burn, Node: int(seed)}, Step{Do: Check})
 			})
 		})
 	}
