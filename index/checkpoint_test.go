@@ -72,6 +72,39 @@ func TestRunsAreTheSnapshot(t *testing.T) {
 	}
 }
 
+// A row of any kind that comes or goes is in the next run.
+func TestRowsOfEveryKindAreMarked(t *testing.T) {
+	x := fresh(t)
+	snapshot := func() *Snapshot {
+		s, err := x.Snapshot()
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	must(t, x.Checkpointed(0, snapshot().Generation(), nil))
+	writeEveryKind(t, x)
+	s := snapshot()
+	all := rowsFrom(t, s, s.Generation())
+	if got, want := text(merged(all)), text(rowsFrom(t, s, 0)); got != want {
+		t.Errorf("what came is\n%swant\n%s", got, want)
+	}
+	must(t, x.Apply([]Change{delRec(st(3, 1), "long"), rec(st(3, 2), pack.Retired{Pack: packID('A')}), goneRec(st(3, 3), 1)}))
+	must(t, x.DropPack(packID('A')))
+	must(t, x.DropTombstones(st(9, 0)))
+	must(t, x.ForgetUploads(1<<62))
+	s = snapshot()
+	less := rowsFrom(t, s, s.Generation())
+	if got, want := text(merged(all, less)), text(rowsFrom(t, s, 0)); got != want {
+		t.Errorf("what is left is\n%swant\n%s", got, want)
+	}
+	for kind := byte(kindVoid); kind <= kindPast; kind++ {
+		gone := func(r pack.Row) bool { return r.Key[0] == kind && r.Gone }
+		if kind != kindCarried && !slices.ContainsFunc(less, gone) {
+			t.Errorf("no row of kind %d went", kind)
+		}
+	}
+}
+
 // An index of the release before marks is taken as it is: all of it changed
 // before any generation that can be asked for.
 func TestIndexWithoutMarksBeginsWithAFullRun(t *testing.T) {

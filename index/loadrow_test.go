@@ -23,6 +23,15 @@ import (
 func everyKind(t testing.TB) []pack.Row {
 	t.Helper()
 	x := fresh(t)
+	writeEveryKind(t, x)
+	s, err := x.Snapshot()
+	must(t, err)
+	defer s.Close()
+	return rowsFrom(t, s, 0)
+}
+
+func writeEveryKind(t testing.TB, x *Index) {
+	t.Helper()
 	must(t, x.Apply([]Change{rec(st(1, 1), pack.Life{Tag: [16]byte{1, 15: 2}}), putRec(st(1, 2), "x", "AB"), putRec(st(1, 3), "y", "A"), putRec(st(1, 4), "z", "A")}))
 	must(t, x.Apply([]Change{lifeRec(2, st(1, 4)), delRec(st(2, 2), "y")}))
 	must(t, x.DropTombstones(st(2, 1)))
@@ -42,10 +51,6 @@ func everyKind(t testing.TB) []pack.Row {
 	must(t, x.SetPack(PackRow{Params: pack.Params{Store: testStore, ID: packID('A'), Epoch: 1, Prefix: [16]byte{7}, Coding: cairn.Coding{K: 2, M: 1}, Length: 4096, Contents: 4096},
 		Kind: pack.Log, Bytes: 5000, Number: 3, SealHash: [32]byte{8}, First: st(1, 1), Last: st(1, 9), State: Spread,
 		At: []cairn.Location{{Index: 0, Node: cairn.NodeID{3}, Write: 77}, {Index: 2, Node: cairn.NodeID{4}, Write: 78}}}))
-	s, err := x.Snapshot()
-	must(t, err)
-	defer s.Close()
-	return rowsFrom(t, s, 0)
 }
 
 // A row with any byte changed, cut or added is refused, or is another row,

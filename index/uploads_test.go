@@ -256,7 +256,9 @@ func TestPartsOfALargeUploadCostTheSame(t *testing.T) {
 	}
 	few, fewRows, _ := cost(100)
 	many, manyRows, x := cost(parts - probe)
-	if many > few+8*probe || manyRows != fewRows || manyRows > 3*probe {
+	// Compaction in the background reads some blocks, too; were the cost that of
+	// the parts there, it would be 50 times as many.
+	if many > few+20*probe || manyRows != fewRows || manyRows > 3*probe {
 		t.Errorf("%d parts more read %d blocks and write %d rows after 100, %d and %d after %d", probe, few, fewRows, many, manyRows, parts-probe)
 	}
 	var all []pack.Part
