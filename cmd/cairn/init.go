@@ -115,6 +115,9 @@ func (o initOutput) print(e *env, c config.Config) {
 	} else {
 		rows = append(rows, []string{"  owner", "no secret made", "the owners have theirs"})
 	}
+	if o.OwnerFile == "" {
+		rows = append(rows, []string{"  note", o.Store.String() + " " + o.GatewayKey, "store and gateway key: without a kit, recover asks for them (--store, --gateway)"})
+	}
 	e.printf("%s", columns(rows))
 	e.printf("%s", authorizedText(o.AuthorizedKeys))
 	e.printf("No nodes yet: objects live on this disk only.  Next: cairn node add local:/srv/disk   |   cairn bucket create cache   |   cairn serve\n")

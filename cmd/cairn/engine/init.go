@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -43,6 +44,9 @@ type InitResult struct {
 	AuthorizedKey string        `json:"authorized_key"`
 	// AuthorizedKeys are that line and those of the owners.
 	AuthorizedKeys []string `json:"authorized_keys"`
+	// GatewayKey is the gateway's signing key in hex: recover takes an owner's
+	// word for it where there is no kit.
+	GatewayKey string `json:"gateway_key"`
 }
 
 // Init makes a store. It never writes over anything: ErrPrecondition where a
@@ -183,7 +187,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 	}
 	out := InitResult{Store: gate.Store(), Short: gate.Store().Short(), Dir: m.Dir, Identity: m.Identity, Owners: owners,
 		AuthorizedKeys: authorizedKeys(gate, owners, recovery)}
-	out.AuthorizedKey = out.AuthorizedKeys[0]
+	out.AuthorizedKey, out.GatewayKey = out.AuthorizedKeys[0], hex.EncodeToString(public.Sign[:])
 	if delegation != nil {
 		out.OwnerFile, out.Locked = m.OwnerFile, m.Passphrase != ""
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,12 @@ import (
 
 // Status is all that a person or a monitor wants to know of a gateway now.
 type Status struct {
-	StoreID string   `json:"store"`
-	State   string   `json:"state"`   // one of the States
-	Summary string   `json:"summary"` // the same as a sentence
-	Wrong   []string `json:"wrong"`   // what keeps it from being whole
+	StoreID    string   `json:"store"`
+	StoreKey   string   `json:"store_id"`    // in full
+	GatewayKey string   `json:"gateway_key"` // that signs for the store now, hex
+	State      string   `json:"state"`       // one of the States
+	Summary    string   `json:"summary"`     // the same as a sentence
+	Wrong      []string `json:"wrong"`       // what keeps it from being whole
 	store.Status
 	HereOnly    int64          `json:"staged_bytes"` // of packs that not enough nodes hold yet: lost with this machine
 	Fsyncs      int64          `json:"fsyncs"`       // of files and directories, by this process
@@ -63,7 +66,8 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	out := Status{StoreID: e.ID.Short(), Status: st, HereOnly: st.OnlyHere, Fleet: e.FleetReport(), Uptime: time.Since(e.started).Seconds()}
+	key := e.c.Identity.Sign().Public()
+	out := Status{StoreID: e.ID.Short(), StoreKey: e.ID.String(), GatewayKey: hex.EncodeToString(key[:]), Status: st, HereOnly: st.OnlyHere, Fleet: e.FleetReport(), Uptime: time.Since(e.started).Seconds()}
 	if e.c.Counts != nil {
 		out.Disk = e.c.Counts.Counts()
 		out.Fsyncs = out.Disk.Fsyncs()
