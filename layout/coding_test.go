@@ -2,6 +2,7 @@ package layout
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,8 +30,6 @@ func TestAutoFollowsOperatorsAndSpace(t *testing.T) {
 		{"eight, one spare", "abcdefgh", nil, "4+3"},
 		{"nine", "abcdefghi", nil, "4+4"},
 		{"thirteen", "abcdefghijklm", nil, "4+4"},
-		{"B21: one person with four nodes has parity", "aaaa", nil, "2+2"},
-		{"B21: two persons with three nodes", "aab", nil, "2+1"},
 		{"three operators count, however many nodes they have", "aaaabbbbcccc", nil, "2+1"},
 		{"nodes that take nothing do not count", "abcd", []float64{1, 1, 0, math.NaN()}, "1+1"},
 		{"one stick among disks is not counted", "abcdefg", []float64{8, 8, 8, 8, 8, 8, .01}, "3+2"},
@@ -42,6 +41,42 @@ func TestAutoFollowsOperatorsAndSpace(t *testing.T) {
 	} {
 		if got := Auto(nodesOf(c.operators, c.weights...)); got.String() != c.want {
 			t.Errorf("%s: %v, want %s", c.promise, got, c.want)
+		}
+	}
+}
+
+// TestHazardB21: below three operators the nodes are the domains, so that a
+// person with several disks has parity, and is told whose loss is fatal.
+func TestHazardB21(t *testing.T) {
+	for _, c := range []struct {
+		operators, want string
+		fatal           []string
+	}{
+		{"aa", "1+1", []string{"a"}},
+		{"aaa", "2+1", []string{"a"}},
+		{"aaaa", "2+2", []string{"a"}},
+		{"aab", "2+1", []string{"a"}},
+		{"aabb", "2+2", nil},
+		{"abc", "2+1", nil},
+	} {
+		nodes := nodesOf(c.operators)
+		got := Auto(nodes)
+		if got.String() != c.want {
+			t.Errorf("%s: %v, want %s", c.operators, got, c.want)
+		}
+		at, err := Place(got, nodes, seeded(1))
+		if err != nil {
+			t.Fatalf("%s: %v", c.operators, err)
+		}
+		seen := make(map[cairn.NodeID]bool)
+		for _, n := range at {
+			if seen[n] {
+				t.Errorf("%s: two shards of a pack on node %v", c.operators, n)
+			}
+			seen[n] = true
+		}
+		if fatal := Fatal(got, nodes); !slices.Equal(fatal, c.fatal) {
+			t.Errorf("%s: the loss of %v is fatal, want %v", c.operators, fatal, c.fatal)
 		}
 	}
 }

@@ -40,9 +40,9 @@ func living(t *testing.T, nodes, roots int, test func(t *testing.T, w *world, ki
 	})
 }
 
-// TestFindLeadsFromOneNodeToAll: an owner's identity and one address are
+// TestHazardA10FindLeadsFromOneNodeToAll: an owner's identity and one address are
 // enough, whoever is away, behind or gone.
-func TestFindLeadsFromOneNodeToAll(t *testing.T) {
+func TestHazardA10FindLeadsFromOneNodeToAll(t *testing.T) {
 	living(t, 5, 12, func(t *testing.T, w *world, _ Kit) {
 		w.nodes[3].faulty.SetDown(true) // bob: timeout
 		dropRoots(w.nodes[2], 8)        // dora shows older ones

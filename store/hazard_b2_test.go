@@ -54,6 +54,52 @@ func TestHazardB11(t *testing.T) {
 	}
 }
 
+// All of them in one group, where none is durable yet: still one winner, and the
+// others are told only when it is.
+func TestHazardB11InOneGroup(t *testing.T) {
+	simulated(t, 3, coded("1+1"), func(t *testing.T, r *rig) {
+		hold, syncs := make(chan struct{}), 0
+		r.watch(onPackSync(func(durable.Step) error {
+			if syncs++; syncs == 1 { // by the committer alone
+				<-hold
+			}
+			return nil
+		}))
+		var wg sync.WaitGroup
+		wg.Go(func() { must(t, r.put("first", nil)) })
+		r.pass(0)
+		errs := make([]error, 6)
+		for i := range errs {
+			wg.Go(func() { _, errs[i] = r.Put(t.Context(), once("x", content(uint64(i), 500))) })
+		}
+		r.pass(0)
+		close(hold)
+		wg.Wait()
+		if syncs != 2 {
+			t.Fatalf("%d groups, and all six were to share one", syncs-1)
+		}
+		winner := -1
+		for i, err := range errs {
+			switch {
+			case err == nil && winner < 0:
+				winner = i
+			case err == nil:
+				t.Errorf("%d and %d both won", winner, i)
+			case !errors.Is(err, cairn.ErrPrecondition):
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if winner < 0 {
+			t.Fatal("nobody won")
+		}
+		for range 2 {
+			r.want("x", content(uint64(winner), 500))
+			r.crash(0, 1)
+			r.open()
+		}
+	})
+}
+
 // The group of the winner cannot be made durable: nobody is told 412 because of
 // it, since it may never have been.
 func TestHazardB11TheWinnerIsLost(t *testing.T) {
