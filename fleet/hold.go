@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"time"
+
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/pack"
 )
@@ -39,6 +41,13 @@ func (n *node) held() bool {
 	n.link.mu.Lock()
 	defer n.link.mu.Unlock()
 	return n.link.held
+}
+
+// heldSince is when the node began to be held; false where it is not.
+func (n *node) heldSince() (time.Time, bool) {
+	n.link.mu.Lock()
+	defer n.link.mu.Unlock()
+	return n.link.kept, n.link.held
 }
 
 // Suspect holds against a node what why says, such as that it shows older

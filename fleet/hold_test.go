@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
@@ -39,8 +40,12 @@ func TestHazardB15HeldNodeGetsNoShard(t *testing.T) {
 		default:
 			t.Error("admitting nodes woke nobody")
 		}
+		if c, err := r.Coding("auto"); err != nil || c != coding("2+2") {
+			t.Errorf("with three admitted, and one that is about to be: %v, %v, want 2+2", c, err)
+		}
+		<-time.After(10 * time.Minute)
 		if c, err := r.Coding("auto"); err != nil || c != coding("2+1") {
-			t.Errorf("with three admitted: %v, %v, want 2+1", c, err)
+			t.Errorf("with three admitted, and one held for long: %v, %v, want 2+1", c, err)
 		}
 		var packs []*spread
 		for range 10 {

@@ -29,6 +29,7 @@ type link struct {
 	attempt *attempt        // to connect, nil while there is none; guarded by mu
 	ended   bool            // guarded by mu
 	held    bool            // takes no shards until admitted; guarded by mu
+	kept    time.Time       // since when it is held; guarded by mu
 	health                  // guarded by mu
 	speed                   // guarded by mu
 	room                    // guarded by mu
@@ -36,7 +37,7 @@ type link struct {
 }
 
 func newNode(f *Fleet, n pack.Node) *node {
-	l := &link{held: f.c.Hold}
+	l := &link{held: f.c.Hold, kept: time.Now()}
 	l.born = time.Now()
 	return &node{Node: n, f: f, link: l}
 }

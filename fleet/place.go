@@ -10,16 +10,20 @@ import (
 	"github.com/cairn-storage/cairn/layout"
 )
 
-// candidates lists the nodes that take shards, suspect ones included; up leaves out those that do not
-// answer now, else only those are left out that have been away for long.
+// candidates lists the nodes that take shards, suspect ones included; up leaves
+// out those that do not answer now or are held, else only those are left out that
+// have been away or held for long.
 func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 	var out []layout.Candidate
 	for _, n := range f.all() {
 		ok, since := n.link.up()
-		if !n.inService() || n.held() || n.link.isQuarantined() {
+		if !n.inService() || n.link.isQuarantined() {
 			continue
 		}
 		if !ok && (up || now.Sub(since) >= f.c.AwayAfter) {
+			continue
+		}
+		if from, held := n.heldSince(); held && (up || now.Sub(from) >= f.c.AwayAfter) {
 			continue
 		}
 		out = append(out, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: n.weight()})
@@ -51,7 +55,7 @@ func (f *Fleet) Coding(want string) (cairn.Coding, error) {
 			members++
 		}
 	}
-	if takes == 0 && held > 0 {
+	if members == 0 && held > 0 {
 		return cairn.Coding{}, fmt.Errorf("fleet: no node takes shards: %d of them wait for a root that names them: %w", held, cairn.ErrUnavailable)
 	}
 	if takes == 0 {

@@ -112,9 +112,24 @@ func (f *finder) found() Found {
 	if !out.HasRoot {
 		out.Gateways = f.knownGateways()
 	}
+	if len(out.Nodes) == 0 {
+		out.Nodes = f.answering()
+	}
 	f.foundAnswers(&out)
 	out.Notes = f.notes
 	return out
+}
+
+// answering are the nodes that were asked and are of the store, in order of id:
+// all that is known where neither root nor kit names any.
+func (f *finder) answering() (out []pack.Node) {
+	for _, a := range f.answers {
+		if a.err == nil && a.node.ID != (cairn.NodeID{}) {
+			out = append(out, a.node)
+		}
+	}
+	slices.SortFunc(out, func(a, b pack.Node) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return slices.CompactFunc(out, func(a, b pack.Node) bool { return a.ID == b.ID })
 }
 
 // foundKeys chooses one key for each epoch: from a file that the root names

@@ -22,11 +22,12 @@ func TestCrashAtEveryStep(t *testing.T) {
 			if got := first.some(base, 0, before); got != before {
 				t.Fatalf("%d of %d roots", got, before)
 			}
-			steps := uint64(0)
-			count := durable.Watch(base.Crash(100, 0), durable.Hook{Before: func(s durable.Step) error { steps = s.N; return nil }})
+			var seen atomic.Uint64
+			count := durable.Watch(base.Crash(100, 0), durable.Hook{Before: func(s durable.Step) error { seen.Add(1); return nil }})
 			if got := first.copied().some(count, before, 2); got != 2 {
 				t.Fatalf("without a crash %d of 2 roots", got)
 			}
+			steps := seen.Load()
 			if steps < 20 {
 				t.Fatalf("only %d durable steps", steps)
 			}

@@ -67,10 +67,10 @@ type Found struct {
 	// Gateways whose signature counts, oldest first; the last wrote the newest
 	// root. With Until as the newest root has it.
 	Gateways []pack.RootGateway
-	Number   uint64 // the highest of a delegation that counts
-	Top      uint64 // the highest sequence of a root that counts, on the chain or not
-	Nodes    []pack.Node
-	Identity []byte // the last gateway's identity file; nil where unknown
+	Number   uint64      // the highest of a delegation that counts
+	Top      uint64      // the highest sequence of a root that counts, on the chain or not
+	Nodes    []pack.Node // by the newest root, else by the kit, else those asked that answer
+	Identity []byte      // the last gateway's identity file; nil where unknown
 	Owners   []string
 	Answers  []NodeAnswer // in order of name
 	Forks    []string     // what shows that two gateways wrote at a time

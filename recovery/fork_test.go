@@ -133,6 +133,7 @@ func TestHazardB14StartWritesNothingBeforeNodesShowedNoFork(t *testing.T) {
 		fs := durable.NewMem()
 		k := w.keeper(w.config(fs, w.gate))
 		must(t, k.Root(t.Context(), name(w.nodes...)))
+		synctest.Wait() // it stands on two; the third has it, too
 		must(t, k.Close(t.Context()))
 		g2 := w.newGate(3, 2)
 		for _, n := range w.nodes[1:] {

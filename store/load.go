@@ -13,7 +13,8 @@ import (
 	"github.com/cairn-storage/cairn/store/stage"
 )
 
-// loadStages opens every stage of the directory, in order of sequence.
+// loadStages opens every stage of the directory, in order of sequence, and makes
+// what can be read of them durable.
 func (s *Store) loadStages() ([]*stage.File, error) {
 	ids, err := stage.List(s.c.FS, s.c.stageDir())
 	if err != nil {
@@ -40,6 +41,12 @@ func (s *Store) loadStages() ([]*stage.File, error) {
 		files = append(files, f)
 		if _, ok := s.c.Epochs[f.Epoch]; !ok {
 			return fail(fmt.Errorf("store: stage %v is of epoch %d, whose key is missing: %w", id, f.Epoch, cairn.ErrDenied))
+		}
+		// What the life before wrote and never synced is read here all the same.
+		// It must be durable before the index says that it is there, or its seal
+		// leaves for a node.
+		if err := f.Harden(); err != nil {
+			return fail(fmt.Errorf("store: %w", err))
 		}
 	}
 	return files, nil

@@ -73,12 +73,12 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 			return nil, fmt.Errorf("store: rebuild the index: log pack %d of %d is on no node that answers; start again when more nodes are there: %w", n, top, errors.Join(cairn.ErrUnavailable, silent))
 		}
 	}
+	s.twins(&got, files)
 	rest, err := s.restageFound(ctx, &got, files, top, silent)
 	if err != nil {
 		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	rows, changes := append(got.rows, rest.rows...), got.changes
-	slices.SortFunc(changes, func(a, b index.Change) int { return a.Record.Stamp.Compare(b.Record.Stamp) })
 	for batch := range slices.Chunk(changes, 1000) {
 		if err := s.idx.Apply(batch); err != nil {
 			return rest.files, fmt.Errorf("store: rebuild the index: %w", err)

@@ -80,6 +80,7 @@ type recovering struct {
 	kept     int64 // bytes of contents in memory
 	seq      uint64
 	pinned   map[cairn.PackID]bool // older versions kept lie in them
+	later    []index.Change        // to be applied after all others, see doubtful
 	applied  map[cairn.Stamp]bool  // records above the cut-off; only where there are journals
 	step     RecoverStep
 	began    time.Time

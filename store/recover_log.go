@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/cairn-storage/cairn"
@@ -42,6 +43,9 @@ func (r *recovering) log(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.applyLater(); err != nil {
 		return err
 	}
 	r.rep.Logs, r.rep.Records = len(r.logs), r.step.Objects
@@ -114,6 +118,10 @@ func (r *recovering) apply(changes []index.Change) error {
 		if r.applied != nil {
 			r.applied[ch.Record.Stamp] = true
 		}
+		if r.doubtful(ch) {
+			r.later = append(r.later, ch)
+			continue
+		}
 		if batch = append(batch, ch); len(batch) == 1000 {
 			if err := flush(); err != nil {
 				return err
@@ -121,6 +129,18 @@ func (r *recovering) apply(changes []index.Change) error {
 		}
 	}
 	return flush()
+}
+
+// applyLater applies what was put off, but for what a twin brought.
+func (r *recovering) applyLater() error {
+	later := slices.DeleteFunc(r.later, r.twinKnown)
+	r.later = nil
+	for batch := range slices.Chunk(later, 1000) {
+		if err := r.idx.Apply(batch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lost returns the first pack that a change names and that cannot stand.

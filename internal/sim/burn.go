@@ -72,11 +72,13 @@ func (w *World) burn(node int) error {
 		return nil // it may not come back, and says so
 	}
 	w.relieve()
-	w.disk.pull(0)
+	fuse := w.disk.burning()
+	w.disk.destroy()
 	if err := w.close(); err != nil {
 		return fmt.Errorf("burn: %w", err)
 	}
 	w.disk.replace()
+	w.disk.light(fuse) // the power may go while the next gateway is made
 	w.model.burnt()
 	for _, u := range w.uploads {
 		u.doubt = u.doubt || u.began.After(w.flushed)
@@ -86,8 +88,8 @@ func (w *World) burn(node int) error {
 	}
 	for {
 		err := w.recover(node % len(w.nodes))
-		if err != nil && w.disk.dead() { // once more, on what is left of the disk
-			w.disk.restore()
+		if err != nil && w.disk.dead() { // once more, in an empty directory
+			w.disk.replace()
 			continue
 		}
 		if err != nil {

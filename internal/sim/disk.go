@@ -126,6 +126,14 @@ func (d *disk) cut() {
 	}
 }
 
+// destroy ends the disk's life, which is no power loss.
+func (d *disk) destroy() {
+	d.pull(0)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.losses--
+}
+
 // pull takes the power away now.
 func (d *disk) pull(percent int) {
 	d.mu.Lock()

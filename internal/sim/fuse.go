@@ -53,6 +53,16 @@ func (d *disk) light(f Fuse) {
 	}
 }
 
+// burning is the fuse as far as it burnt down, none after a power loss.
+func (d *disk) burning() Fuse {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left != nil || d.fuse.At == 0 {
+		return Fuse{}
+	}
+	return d.fuse
+}
+
 // lightAnother is light where no fuse burns yet.
 func (d *disk) lightAnother(f Fuse) {
 	d.mu.Lock()

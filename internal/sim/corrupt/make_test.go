@@ -23,7 +23,8 @@ import (
 // worlds are the stores whose copies are harmed.
 type worlds struct {
 	house
-	at map[string]*world
+	at     map[string]*world
+	rooted *rooted
 }
 
 // world is a store at rest: all its files, and what it must give back.
@@ -87,6 +88,7 @@ func makeWorlds(t *testing.T) *worlds {
 		m.close()
 		w.at["placed"] = m.rest()
 	})
+	w.rooted = makeRooted(t, w.house)
 	return w
 }
 

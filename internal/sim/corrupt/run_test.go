@@ -58,7 +58,8 @@ const (
 
 func families() []family {
 	return []family{
-		{"node", 480, openNodes},
+		{"node", 460, openNodes},
+		{"recover", 20, openRecover},
 		{"nodes", 110, openSeveral},
 		{"log", 100, openStage("log", (*worlds).unsealed)},
 		{"sealed", 70, openStage("sealed", (*worlds).sealed)},
