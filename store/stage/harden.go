@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"fmt"
 )
 
@@ -24,13 +25,13 @@ func (s *File) Harden() error {
 	if s.seal != nil {
 		at = s.sealOffset()
 	}
-	b := make([]byte, hardenStep)
+	b, zeros := make([]byte, hardenStep), make([]byte, hardenStep)
 	for ; at < size; at += hardenStep {
 		p := b[:min(hardenStep, size-at)]
 		if err := readFull(s.f, p, at); err != nil {
 			return fmt.Errorf("stage: harden %v: %w", s.Pack, err)
 		}
-		if zeros(p) {
+		if bytes.Equal(p, zeros[:len(p)]) {
 			continue
 		}
 		if _, err := s.f.WriteAt(p, at); err != nil {
@@ -38,13 +39,4 @@ func (s *File) Harden() error {
 		}
 	}
 	return s.Sync()
-}
-
-func zeros(b []byte) bool {
-	for _, x := range b {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
 }
