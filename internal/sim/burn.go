@@ -71,6 +71,9 @@ func (w *World) burn(node int) error {
 	if w.Beyond {
 		return nil // it may not come back, and says so
 	}
+	if !w.calm && w.flushed.IsZero() {
+		return nil // the nodes may not even have the buckets
+	}
 	w.relieve()
 	fuse := w.disk.burning()
 	w.disk.destroy()

@@ -13,7 +13,8 @@ const hardenStep = 256 << 10
 // error the kernel may show pages that it will never write, and a later sync
 // succeeds without them, so the bytes are written once more. Of a sealed stage
 // that is the seal and what follows: the pack was hardened, or synced, before.
-// Zeros are left out: they are what is there without them.
+// It ends at a run of zeros: sealed bytes are never that, so nothing was written
+// from there on.
 //
 // A power loss in the middle changes nothing, since the bytes are the same.
 func (s *File) Harden() error {
@@ -32,7 +33,7 @@ func (s *File) Harden() error {
 			return fmt.Errorf("stage: harden %v: %w", s.Pack, err)
 		}
 		if bytes.Equal(p, zeros[:len(p)]) {
-			continue
+			break
 		}
 		if _, err := s.f.WriteAt(p, at); err != nil {
 			return fmt.Errorf("stage: harden %v: %w", s.Pack, err)
