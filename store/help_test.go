@@ -66,12 +66,29 @@ func (r *rig) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// watch opens the store again over its disk with hook.
+// watch opens the store again over its disk; from then on every durable step
+// asks hook. The start itself does not: it hardens the stages that it finds,
+// which would be taken for the writes that a test waits for.
 func (r *rig) watch(hook durable.Hook) {
 	r.tb.Helper()
 	r.close()
-	r.fs = durable.Watch(r.disk, hook)
+	var started atomic.Bool
+	r.fs = durable.Watch(r.disk, durable.Hook{
+		Before: func(s durable.Step) error {
+			if hook.Before == nil || !started.Load() {
+				return nil
+			}
+			return hook.Before(s)
+		},
+		After: func(s durable.Step, err error) error {
+			if hook.After == nil || !started.Load() {
+				return err
+			}
+			return hook.After(s, err)
+		},
+	})
 	r.open()
+	started.Store(true)
 }
 
 // balanced fails unless the books of the stage are the sum of its parts.
