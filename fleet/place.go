@@ -103,13 +103,12 @@ func (f *Fleet) using(want, got cairn.Coding, nodes int) {
 
 // Full reports whether user data has to wait for space: of the nodes in service
 // fewer than two, or of one node not that one, have more than their reserve.
-// Nodes that have been away for long count as little as if they were full.
+// A node that is away, or waits for a root, counts with the room it last told: an
+// outage is what the stage is for; only who gives the node up says otherwise.
 func (f *Fleet) Full() bool {
-	now := time.Now()
 	takes, room := 0, 0
 	for _, n := range f.all() {
-		up, since := n.link.up()
-		if !n.inService() || n.held() || n.link.isQuarantined() || !up && now.Sub(since) >= f.c.AwayAfter {
+		if !n.inService() || n.link.isQuarantined() {
 			continue
 		}
 		takes++

@@ -107,7 +107,8 @@ func TestHazardB8FullNodesStopUserDataOnly(t *testing.T) {
 		{"three nodes, one in its reserve", []int64{50, 50, 4}, false, true},
 		{"three nodes, two in their reserve", []int64{50, 4, 4}, true, true},
 		{"all in their reserve", []int64{4, 4, 3, 4}, true, true},
-		{"one full, one away", []int64{50, 0, -1}, true, false},
+		{"one full, one away", []int64{50, 0, -1}, false, false},
+		{"three full, one away", []int64{4, 0, 0, -1}, true, false},
 		{"room on two, one away", []int64{50, 50, -1}, false, true},
 	} {
 		t.Run(x.what, func(t *testing.T) {
