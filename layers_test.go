@@ -21,7 +21,7 @@ const module = "github.com/cairn-storage/cairn"
 // only from floors strictly below its own. "x/*" stands for the packages
 // directly below x.
 var floors = [][]string{
-	{".", "internal/durable", "internal/wire"},
+	{".", "internal/durable", "internal/observed", "internal/wire"},
 	{"layout", "erasure", "crypt", "config"},
 	{"pack"},
 	{"backends", "backends/*", "index", "cache"},
@@ -34,6 +34,8 @@ var floors = [][]string{
 // beside lists the imports within one floor that are meant: importer, imported.
 var beside = [][2]string{
 	{"internal/durable", "."},
+	{"internal/observed", "."},
+	{"internal/observed", "internal/durable"},
 	{"internal/wire", "."},
 	{"backends/*", "backends"},
 	{"store", "store/*"},
