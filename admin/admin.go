@@ -30,6 +30,8 @@ type Verb struct {
 	// returns, with values that encode as JSON; so must the result. ctx ends
 	// when the caller went away or the gateway stops.
 	Run func(ctx context.Context, args json.RawMessage, progress func(any)) (any, error)
+	// Looks says that it changes nothing: it is logged at Debug only.
+	Looks bool
 }
 
 // Config is what a Server is made of; all of it is optional.

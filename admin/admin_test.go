@@ -318,7 +318,7 @@ func TestDeadSocketIsReplaced(t *testing.T) {
 
 func TestNewRefusesTwoOfOneName(t *testing.T) {
 	run := func(context.Context, json.RawMessage, func(any)) (any, error) { return nil, nil }
-	if _, err := New(Config{Verbs: []Verb{{"a", run}, {"a", run}}}); !errors.Is(err, cairn.ErrInvalid) {
+	if _, err := New(Config{Verbs: []Verb{{Name: "a", Run: run}, {Name: "a", Run: run}}}); !errors.Is(err, cairn.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 )
@@ -52,8 +54,14 @@ func (s *Server) verb(ctx context.Context, name string, body io.Reader, out *str
 			result, err = nil, fmt.Errorf("%s failed inside the gateway: %v; its log has more", name, p)
 		}
 	}()
-	s.c.Log.Info("verb", "op", name)
+	level, began := slog.LevelInfo, time.Now()
+	if v.Looks {
+		level = slog.LevelDebug
+	}
+	s.c.Log.Log(ctx, level, "verb begins", "op", name)
 	result, err = v.Run(ctx, args, out.progress)
+	// The error goes to who called; it may name what is private.
+	s.c.Log.Log(ctx, level, "verb ended", "op", name, "class", cairn.ClassName(err), "took", time.Since(began))
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%s was interrupted, the gateway is stopping: %w: %w", name, err, cairn.ErrUnavailable)
 	}

@@ -63,7 +63,7 @@ type wish struct {
 }
 
 func createAccess() operation[wish, access] {
-	return operation[wish, access]{"access create", func(ctx context.Context, e *engine.Engine, a wish, _ func(string)) (access, error) {
+	return operation[wish, access]{"access create", func(ctx context.Context, e *engine.Engine, a wish, _ progress) (access, error) {
 		for _, g := range a.Grants {
 			if g.Bucket == "*" {
 				continue
@@ -86,7 +86,7 @@ func createAccess() operation[wish, access] {
 }
 
 func listAccess() operation[none, []access] {
-	return operation[none, []access]{"access list", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) ([]access, error) {
+	return operation[none, []access]{"access list", func(ctx context.Context, e *engine.Engine, _ none, _ progress) ([]access, error) {
 		all, err := e.Store.Accesses(ctx)
 		out := make([]access, len(all))
 		for i, a := range all {
@@ -97,7 +97,7 @@ func listAccess() operation[none, []access] {
 }
 
 func revokeAccess() operation[named, named] {
-	return operation[named, named]{"access revoke", func(ctx context.Context, e *engine.Engine, a named, _ func(string)) (named, error) {
+	return operation[named, named]{"access revoke", func(ctx context.Context, e *engine.Engine, a named, _ progress) (named, error) {
 		if err := e.Store.RevokeAccess(ctx, a.Name); err != nil {
 			return a, fmt.Errorf("access key %s: %w; `cairn access list` shows them", a.Name, err)
 		}

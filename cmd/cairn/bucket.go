@@ -57,7 +57,7 @@ type bucketMaking struct {
 }
 
 func createBucket() operation[bucketMaking, bucket] {
-	return operation[bucketMaking, bucket]{"bucket create", func(ctx context.Context, e *engine.Engine, a bucketMaking, _ func(string)) (bucket, error) {
+	return operation[bucketMaking, bucket]{"bucket create", func(ctx context.Context, e *engine.Engine, a bucketMaking, _ progress) (bucket, error) {
 		if err := e.Store.CreateBucket(ctx, a.Name); err != nil {
 			return bucket{}, fmt.Errorf("bucket %s: %w", a.Name, err)
 		}
@@ -71,7 +71,7 @@ func createBucket() operation[bucketMaking, bucket] {
 }
 
 func listBuckets() operation[none, []bucket] {
-	return operation[none, []bucket]{"bucket list", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) ([]bucket, error) {
+	return operation[none, []bucket]{"bucket list", func(ctx context.Context, e *engine.Engine, _ none, _ progress) ([]bucket, error) {
 		bs, err := e.Store.Buckets(ctx)
 		if err != nil {
 			return nil, err
@@ -92,7 +92,7 @@ func listBuckets() operation[none, []bucket] {
 }
 
 func removeBucket() operation[named, named] {
-	return operation[named, named]{"bucket rm", func(ctx context.Context, e *engine.Engine, a named, _ func(string)) (named, error) {
+	return operation[named, named]{"bucket rm", func(ctx context.Context, e *engine.Engine, a named, _ progress) (named, error) {
 		if err := e.Store.DeleteBucket(ctx, a.Name); err != nil {
 			return a, fmt.Errorf("bucket %s: %w", a.Name, err)
 		}

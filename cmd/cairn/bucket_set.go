@@ -41,7 +41,7 @@ type bucketChange struct {
 }
 
 func setBucket() operation[bucketChange, bucket] {
-	return operation[bucketChange, bucket]{"bucket set", func(ctx context.Context, e *engine.Engine, a bucketChange, _ func(string)) (bucket, error) {
+	return operation[bucketChange, bucket]{"bucket set", func(ctx context.Context, e *engine.Engine, a bucketChange, _ progress) (bucket, error) {
 		var err error
 		if a.Public != nil {
 			err = e.Store.SetBucketPublic(ctx, a.Name, *a.Public)

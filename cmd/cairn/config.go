@@ -60,7 +60,7 @@ type wanted struct {
 
 // nodesFor checks that there are nodes enough for a coding.
 func nodesFor() operation[wanted, engine.FleetReport] {
-	return operation[wanted, engine.FleetReport]{"config check", func(ctx context.Context, e *engine.Engine, a wanted, _ func(string)) (engine.FleetReport, error) {
+	return operation[wanted, engine.FleetReport]{"config check", func(ctx context.Context, e *engine.Engine, a wanted, _ progress) (engine.FleetReport, error) {
 		e.Look(ctx)
 		nodes, report := e.Nodes(), e.FleetReport()
 		if a.Coding == "auto" {

@@ -20,10 +20,13 @@ type env struct {
 	// secret asks a person for what must not be shown; nil where nobody can be
 	// asked.
 	secret  func(ctx context.Context) (string, error)
-	process bool // this is a process of its own, whose limits may be set
+	columns func() int // of the terminal, 0 where it does not say; nil for no matter
+	process bool       // this is a process of its own, whose limits may be set
 	// patience is how long a gateway may take from its lock to its socket, and
 	// a verb to give the store back.
 	patience time.Duration
+
+	again string // what a person who interrupts the verb is told, set by dispatch
 
 	mu    sync.Mutex
 	said  time.Time // when the last line of progress was written; guarded by mu
@@ -51,8 +54,14 @@ func (e *env) progress(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.person {
-		fmt.Fprintf(e.err, "\r%-*s", e.width, text)
-		e.width = max(e.width, len(text))
+		shown := []rune(text)
+		if e.columns != nil { // a line that wraps cannot be written over
+			if most := e.columns() - 1; most > 0 && len(shown) > most {
+				shown = shown[:most]
+			}
+		}
+		fmt.Fprintf(e.err, "\r%s%*s", string(shown), max(e.width-len(shown), 0), "")
+		e.width = max(e.width, len(shown))
 		return
 	}
 	now := time.Now()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
@@ -14,8 +13,9 @@ func flushVerb() verb {
 		usage: `
 Returns when every object is on the nodes as the coding wants it; then this machine
 holds nothing that they lack. What is in its way ends it.`,
-		try: `cairn flush && systemctl poweroff`,
-		run: runFlush,
+		try:   `cairn flush && systemctl poweroff`,
+		again: "what was sent stays sent; a gateway that runs goes on by itself, else give the command again",
+		run:   runFlush,
 	}
 }
 
@@ -27,7 +27,7 @@ type flushed struct {
 }
 
 func flushAll() operation[none, flushed] {
-	return operation[none, flushed]{"flush", func(ctx context.Context, e *engine.Engine, _ none, progress func(string)) (flushed, error) {
+	return operation[none, flushed]{"flush", func(ctx context.Context, e *engine.Engine, _ none, report progress) (flushed, error) {
 		start := time.Now()
 		before, err := e.Status(ctx)
 		if err != nil {
@@ -47,21 +47,12 @@ func flushAll() operation[none, flushed] {
 				return flushed{Bytes: before.HereOnly, Took: time.Since(start).Seconds(), Fsync: after.Fsyncs - before.Fsyncs}, err
 			case <-tick.C:
 				if s, err := e.Status(ctx); err == nil {
-					progress(flushProgress(before.HereOnly, s.HereOnly, time.Since(start)))
+					sent := max(before.HereOnly-s.HereOnly, 0) // writes go on meanwhile
+					report(engine.Progress{Text: "flush", Done: sent, Of: before.HereOnly, Bytes: sent})
 				}
 			}
 		}
 	}}
-}
-
-// flushProgress says how much is left, how fast it goes, and when it is done.
-func flushProgress(before, left int64, took time.Duration) string {
-	text := bytesText(left) + " left"
-	if sent := before - left; sent > 0 {
-		rate := float64(sent) / took.Seconds()
-		text += fmt.Sprintf(", %s/s, about %s", bytesText(int64(rate)), ago(float64(left)/rate))
-	}
-	return text
 }
 
 func runFlush(ctx context.Context, e *env, v verb, args []string) error {

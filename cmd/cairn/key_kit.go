@@ -25,7 +25,7 @@ whenever nodes or owners change.`,
 }
 
 func makeKit() operation[none, engine.Kit] {
-	return operation[none, engine.Kit]{"key kit", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) (engine.Kit, error) {
+	return operation[none, engine.Kit]{"key kit", func(ctx context.Context, e *engine.Engine, _ none, _ progress) (engine.Kit, error) {
 		return e.MakeKit(ctx)
 	}}
 }

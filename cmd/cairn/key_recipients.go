@@ -42,7 +42,7 @@ type recipientChange struct {
 }
 
 func changeRecipients() operation[recipientChange, ownersNow] {
-	return operation[recipientChange, ownersNow]{"key recipients", func(ctx context.Context, e *engine.Engine, a recipientChange, _ func(string)) (ownersNow, error) {
+	return operation[recipientChange, ownersNow]{"key recipients", func(ctx context.Context, e *engine.Engine, a recipientChange, _ progress) (ownersNow, error) {
 		var err error
 		switch a.What {
 		case "add":

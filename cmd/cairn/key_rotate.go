@@ -27,8 +27,8 @@ compacted, which this release does not do yet.
 }
 
 func rotateKeys() operation[none, engine.Rotated] {
-	return operation[none, engine.Rotated]{"key rotate", func(ctx context.Context, e *engine.Engine, _ none, progress func(string)) (engine.Rotated, error) {
-		return e.RotateKeys(ctx, progress)
+	return operation[none, engine.Rotated]{"key rotate", func(ctx context.Context, e *engine.Engine, _ none, report progress) (engine.Rotated, error) {
+		return e.RotateKeys(ctx, report.text)
 	}}
 }
 

@@ -46,7 +46,7 @@ type inShard struct {
 }
 
 func locateObject() operation[named, located] {
-	return operation[named, located]{"locate", func(ctx context.Context, e *engine.Engine, a named, _ func(string)) (located, error) {
+	return operation[named, located]{"locate", func(ctx context.Context, e *engine.Engine, a named, _ progress) (located, error) {
 		var k cairn.Key
 		k.Bucket, k.Object, _ = strings.Cut(a.Name, "/")
 		if err := k.Check(); err != nil {

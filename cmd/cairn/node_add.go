@@ -37,8 +37,8 @@ made, measured and held to the contract that every node keeps, then marked and r
 }
 
 func addNode() operation[engine.NodeSpec, engine.NodeReport] {
-	return operation[engine.NodeSpec, engine.NodeReport]{"node add", func(ctx context.Context, e *engine.Engine, s engine.NodeSpec, progress func(string)) (engine.NodeReport, error) {
-		return e.AddNode(ctx, s, progress)
+	return operation[engine.NodeSpec, engine.NodeReport]{"node add", func(ctx context.Context, e *engine.Engine, s engine.NodeSpec, report progress) (engine.NodeReport, error) {
+		return e.AddNode(ctx, s, report.text)
 	}}
 }
 

@@ -25,8 +25,8 @@ type named struct {
 }
 
 func checkNode() operation[named, engine.NodeReport] {
-	return operation[named, engine.NodeReport]{"node check", func(ctx context.Context, e *engine.Engine, a named, progress func(string)) (engine.NodeReport, error) {
-		return e.CheckNode(ctx, a.Name, progress)
+	return operation[named, engine.NodeReport]{"node check", func(ctx context.Context, e *engine.Engine, a named, report progress) (engine.NodeReport, error) {
+		return e.CheckNode(ctx, a.Name, report.text)
 	}}
 }
 

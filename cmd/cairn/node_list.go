@@ -25,7 +25,7 @@ type nodeList struct {
 }
 
 func listNodes() operation[none, nodeList] {
-	return operation[none, nodeList]{"node list", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) (nodeList, error) {
+	return operation[none, nodeList]{"node list", func(ctx context.Context, e *engine.Engine, _ none, _ progress) (nodeList, error) {
 		e.Look(ctx)
 		keys := e.AuthorizedKeys()
 		return nodeList{e.Nodes(), keys[0], keys}, nil

@@ -25,7 +25,7 @@ type removal struct {
 }
 
 func removeNode() operation[removal, engine.Removed] {
-	return operation[removal, engine.Removed]{"node remove", func(ctx context.Context, e *engine.Engine, a removal, _ func(string)) (engine.Removed, error) {
+	return operation[removal, engine.Removed]{"node remove", func(ctx context.Context, e *engine.Engine, a removal, _ progress) (engine.Removed, error) {
 		return e.RemoveNode(ctx, a.Name, a.Force)
 	}}
 }

@@ -28,7 +28,7 @@ type nodeChange struct {
 }
 
 func setNode() operation[nodeChange, engine.NodeState] {
-	return operation[nodeChange, engine.NodeState]{"node set", func(ctx context.Context, e *engine.Engine, a nodeChange, _ func(string)) (engine.NodeState, error) {
+	return operation[nodeChange, engine.NodeState]{"node set", func(ctx context.Context, e *engine.Engine, a nodeChange, _ progress) (engine.NodeState, error) {
 		n, err := e.SetNode(ctx, a.Name, a.Change)
 		if err != nil {
 			return engine.NodeState{}, err

@@ -19,7 +19,7 @@ import (
 // ways are one.
 type operation[A, R any] struct {
 	name string
-	run  func(ctx context.Context, e *engine.Engine, args A, progress func(string)) (R, error)
+	run  func(ctx context.Context, e *engine.Engine, args A, report progress) (R, error)
 }
 
 // verb is o on an engine, for the admin socket of a gateway.
@@ -31,7 +31,8 @@ func (o operation[A, R]) verb(e *engine.Engine) admin.Verb {
 		if err := d.Decode(&args); err != nil {
 			return nil, fmt.Errorf("%s: arguments: %w: %w", o.name, err, cairn.ErrInvalid)
 		}
-		return o.run(ctx, e, args, func(s string) { progress(s) })
+		meter := engine.NewMeter(func(p engine.Progress) { progress(p) })
+		return o.run(ctx, e, args, meter.Report)
 	}}
 }
 
@@ -44,15 +45,14 @@ func (o operation[A, R]) do(ctx context.Context, f *flags, args A) (R, error) {
 		return out, err
 	}
 	progress := func(raw json.RawMessage) {
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return
-		}
 		if f.json {
-			_ = f.e.json(map[string]string{"progress": s})
+			_ = f.e.json(map[string]json.RawMessage{"progress": raw})
 			return
 		}
-		f.e.progress(s)
+		var p engine.Progress
+		if json.Unmarshal(raw, &p) == nil {
+			f.e.progress(progressText(p))
+		}
 	}
 	g, e, err := f.reach(ctx, c)
 	switch {

@@ -18,7 +18,11 @@ func run(ctx context.Context, e *env, args []string) int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		fmt.Fprintln(e.err, "cairn: interrupted")
+		again := ""
+		if e.again != "" {
+			again = "; " + e.again
+		}
+		fmt.Fprintf(e.err, "cairn: interrupted%s\n", again)
 		return 130
 	}
 	if err != nil && !errors.Is(err, errSaid) {
@@ -98,6 +102,7 @@ func dispatch(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	e.again = v.again
 	return v.run(ctx, e, v, rest)
 }
 

@@ -10,9 +10,11 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/admin"
 	"github.com/cairn-storage/cairn/backends/rclone"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/cmd/cairn/events"
 	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/gateway"
 	"github.com/cairn-storage/cairn/internal/durable"
@@ -41,6 +43,8 @@ type served struct {
 	log *slog.Logger
 	reg *prometheus.Registry
 
+	events *events.Log
+
 	s3, watch, socket net.Listener         // watch is nil where none is configured
 	cert              *gateway.Certificate // of s3; nil for plain HTTP
 	engine            *engine.Engine
@@ -59,8 +63,10 @@ func runServe(ctx context.Context, e *env, v verb, args []string) (err error) {
 		return err
 	}
 	if e.process {
-		rclone.RouteLog(s.log)
+		rclone.RouteLog(s.log) // not among the events: what it tells of requests is its own
 	}
+	s.events = events.New(durable.OS(), eventsFile(s.c))
+	s.log = slog.New(s.events.Handler(s.log.Handler()))
 	// Whatever was opened is closed the other way round, and what goes wrong
 	// then is told with the rest.
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
@@ -111,6 +117,8 @@ func (s *served) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.events.Start()
+	s.log.Info("gateway begins", "version", version().Version)
 	if s.socket, err = admin.ListenSocket(ctx, s.c.Admin.Socket); err != nil {
 		return fmt.Errorf("%w; admin.socket in cairn.toml sets another", err)
 	}
@@ -166,9 +174,15 @@ func (s *served) close(ctx context.Context) (err error) {
 	}
 	if s.engine != nil {
 		err = closeEngine(ctx, s.engine)
+		s.log.Info("gateway ends", "class", cairn.ClassName(err))
 	}
-	return err
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventsPatience)
+	defer cancel()
+	return errors.Join(err, s.events.Close(last))
 }
+
+// eventsPatience bounds the wait for a disk that hangs at the end.
+const eventsPatience = 2 * time.Second
 
 // announce says what is served and where.
 func (s *served) announce(ctx context.Context) error {

@@ -22,7 +22,7 @@ func statusVerb() verb {
 type none struct{}
 
 func statusOf() operation[none, engine.Status] {
-	return operation[none, engine.Status]{"status", func(ctx context.Context, e *engine.Engine, _ none, _ func(string)) (engine.Status, error) {
+	return operation[none, engine.Status]{"status", func(ctx context.Context, e *engine.Engine, _ none, _ progress) (engine.Status, error) {
 		e.Look(ctx)
 		return e.Status(ctx)
 	}}

@@ -14,13 +14,14 @@ type verb struct {
 	short string // what it is for, in the overview
 	usage string // flags and notes of its own
 	try   string // an example
+	again string // how to go on after Ctrl-C; empty where there is nothing to say
 	run   func(ctx context.Context, e *env, v verb, args []string) error
 }
 
 // verbs is every verb, in the order of the overview.
 func verbs() []verb {
 	return []verb{
-		demoVerb(), initVerb(), serveVerb(), statusVerb(), flushVerb(),
+		demoVerb(), initVerb(), serveVerb(), statusVerb(), flushVerb(), eventsVerb(),
 		nodeAddVerb(), nodeListVerb(), nodeCheckVerb(), nodeSetVerb(), nodeRemoveVerb(),
 		bucketCreateVerb(), bucketListVerb(), bucketSetVerb(), bucketRemoveVerb(),
 		accessCreateVerb(), accessListVerb(), accessRevokeVerb(),
@@ -32,11 +33,17 @@ func verbs() []verb {
 // adminVerbs is what a gateway carries out for the others.
 func adminVerbs(e *engine.Engine) []admin.Verb {
 	return []admin.Verb{
-		statusOf().verb(e), flushAll().verb(e),
-		addNode().verb(e), listNodes().verb(e), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), nodesFor().verb(e),
-		createBucket().verb(e), listBuckets().verb(e), setBucket().verb(e), removeBucket().verb(e),
-		createAccess().verb(e), listAccess().verb(e), revokeAccess().verb(e),
+		looks(statusOf().verb(e)), flushAll().verb(e),
+		addNode().verb(e), looks(listNodes().verb(e)), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), looks(nodesFor().verb(e)),
+		createBucket().verb(e), looks(listBuckets().verb(e)), setBucket().verb(e), removeBucket().verb(e),
+		createAccess().verb(e), looks(listAccess().verb(e)), revokeAccess().verb(e),
 		makeKit().verb(e), changeRecipients().verb(e), rotateKeys().verb(e),
-		locateObject().verb(e),
+		looks(locateObject().verb(e)),
 	}
+}
+
+// looks is v, which changes nothing.
+func looks(v admin.Verb) admin.Verb {
+	v.Looks = true
+	return v
 }
