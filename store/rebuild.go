@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
@@ -155,7 +156,7 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 	g.SetLimit(gatherWidth)
 	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) }) {
 		g.Go(func() error {
-			row, contents, chs, err := s.readContents(ctx, id, found[id])
+			row, contents, chs, err := s.readContentsPatiently(ctx, id, found[id])
 			if errors.Is(err, errNoShard) {
 				// Whoever lists it may have made it up. If it was real and mattered, a
 				// log number or a pack that records name is found missing.
@@ -177,6 +178,34 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 	}
 	err := g.Wait()
 	return out, err
+}
+
+// A pack that cannot be read now is asked for gatherTries times in all, after
+// gatherFirst, then twice as long each time: a node that fails now and then must
+// not keep a gateway from starting, and leaving the pack out could lose what
+// nobody else tells of.
+const (
+	gatherTries = 4
+	gatherFirst = time.Second
+)
+
+func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
+	for try := range gatherTries {
+		if try > 0 {
+			t := time.NewTimer(gatherFirst << (try - 1))
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return row, c, chs, err
+			}
+		}
+		row, c, chs, err = s.readContents(ctx, id, at)
+		if !errors.Is(err, cairn.ErrUnavailable) || errors.Is(err, errNoShard) {
+			break
+		}
+	}
+	return row, c, chs, err
 }
 
 // errNoShard is that every place of a pack answered and none holds a shard of it.
