@@ -143,6 +143,6 @@ func (s *Store) list(p *staged) error {
 		s.nSpread++
 	}
 	s.account(row, p.counted)
-	p.counted = append(p.counted, row.At...)
+	p.counted = row.At
 	return nil
 }

@@ -97,9 +97,11 @@ func (s *Store) linkChain() error {
 			s.jour.enter(row)
 			continue
 		}
-		if row.State == index.Spread {
-			s.nSpread++
+		if row.State != index.Staged { // its files stand until the row is dropped
 			s.account(row, nil)
+		}
+		if row.State == index.Spread && row.Kind != pack.Journal {
+			s.nSpread++
 		}
 		if row.Kind == pack.Log && row.State != index.Staged && row.Number > s.chain.done {
 			s.chain.done, s.chain.seal = row.Number, row.SealHash

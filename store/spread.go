@@ -279,11 +279,16 @@ func (s *Store) discard(p *staged) error {
 	if at := p.file.Intents(); len(at) > 0 {
 		s.mu.Lock()
 		p.at = at
+		row := s.row(p, index.Retiring)
 		s.mu.Unlock()
-		if err := s.idx.SetPack(s.row(p, index.Retiring)); err != nil {
+		if err := s.idx.SetPack(row); err != nil {
 			s.fail(err)
 			return err
 		}
+		s.mu.Lock()
+		s.account(row, p.counted)
+		p.counted = row.At
+		s.mu.Unlock()
 		if err := s.idx.Flush(); err != nil {
 			s.fail(err)
 			return err

@@ -16,7 +16,8 @@
 // checkpoint_write.go, checkpoint_run.go and base.go (what survives this
 // machine), recover.go, recover_report.go, recover_look.go, recover_run.go,
 // recover_chain.go, recover_log.go, recover_journal.go and recover_find.go (the
-// index made from nodes alone), keyring.go, halt.go, pressure.go and quota.go (limits),
+// index made from nodes alone), place.go (what whoever looks after shards may
+// ask and change), keyring.go, halt.go, pressure.go and quota.go (limits),
 // status.go and usage.go (figures).
 //
 // The order of durable steps, of which everything else is a consequence:

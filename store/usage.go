@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
@@ -43,15 +42,24 @@ func (s *Store) Usage(ctx context.Context, bucket string) (Usage, error) {
 	return Usage{Objects: int64(n.Objects), Bytes: int64(n.Bytes)}, nil
 }
 
-// account adds the files of a row, but those counted before, to what stands on
-// nodes; s.mu is held.
+// account takes the files of a row into the books of nodes, in place of those
+// that were counted for it before; s.mu is held.
 func (s *Store) account(row index.PackRow, counted []cairn.Location) {
+	s.recount(row.Params.FileSize(), counted, row.At)
+}
+
+// recount changes the books from files of size bytes at was to such at is; s.mu
+// is held.
+func (s *Store) recount(size int64, was, is []cairn.Location) {
 	if s.onNodes == nil {
 		s.onNodes = make(map[cairn.NodeID]int64)
 	}
-	for _, l := range row.At {
-		if !slices.Contains(counted, l) {
-			s.onNodes[l.Node] += row.Params.FileSize()
+	for _, l := range was {
+		if s.onNodes[l.Node] -= size; s.onNodes[l.Node] == 0 {
+			delete(s.onNodes, l.Node)
 		}
+	}
+	for _, l := range is {
+		s.onNodes[l.Node] += size
 	}
 }
