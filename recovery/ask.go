@@ -151,7 +151,7 @@ func (f *finder) ask(ctx context.Context, q question) *answer {
 	case err != nil:
 		return fail(err)
 	case m.Store != f.store:
-		return fail(fmt.Errorf("it is a node of store %s, not of %s: %w", m.Store.Short(), f.store.Short(), cairn.ErrDenied))
+		return fail(fmt.Errorf("it is a node of store %s, not of %s: %w", m.Store.Short(), f.store.Short(), cairn.ErrInvalid))
 	case q.node.ID != (cairn.NodeID{}) && q.node.ID != m.Node:
 		return fail(fmt.Errorf("the address leads to node %s now: %w", m.Node, cairn.ErrUnavailable))
 	}

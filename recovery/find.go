@@ -93,8 +93,8 @@ type NodeAnswer struct {
 // whole fleet is found, since roots name all nodes.
 //
 // What was found is returned beside an error, too. ErrInvalid says what is
-// missing to begin, ErrUnavailable that no node answered, ErrDenied that no key
-// opens for whoever asks, ErrLost that there are no keys that count.
+// missing to begin, ErrUnavailable that no node answered, ErrDenied that none lets
+// whoever asks in or that no key opens for them, ErrLost that there are no keys that count.
 func Find(ctx context.Context, c FindConfig) (Found, error) {
 	f, err := newFinder(c)
 	if err != nil {
@@ -117,7 +117,9 @@ func Find(ctx context.Context, c FindConfig) (Found, error) {
 		return out, fmt.Errorf("recovery: looking for store %s: %w: %w", f.store.Short(), ctx.Err(), cairn.ErrUnavailable)
 	case len(out.Epochs) > 0:
 		return out, nil
-	case !slices.ContainsFunc(out.Answers, func(a NodeAnswer) bool { return a.Err == nil }) && c.Kit == nil:
+	case c.Kit == nil && len(out.Answers) > 0 && !slices.ContainsFunc(out.Answers, func(a NodeAnswer) bool { return !errors.Is(a.Err, cairn.ErrDenied) }):
+		return out, fmt.Errorf("recovery: no node of store %s lets this identity in (%s): %w", f.store.Short(), causes(out.Answers), cairn.ErrDenied)
+	case c.Kit == nil && !slices.ContainsFunc(out.Answers, func(a NodeAnswer) bool { return a.Err == nil }):
 		return out, fmt.Errorf("recovery: no node of store %s answered (%s): %w", f.store.Short(), causes(out.Answers), cairn.ErrUnavailable)
 	case f.denied > 0:
 		return out, fmt.Errorf("recovery: this identity is of none of the owners of store %s: its keys are wrapped for others: %w", f.store.Short(), cairn.ErrDenied)

@@ -55,7 +55,7 @@ func (k *Keeper) judge(ctx context.Context, n pack.Node, r backends.Remote, m *n
 			fork = k.verdict(n, f)
 		}
 		if fork != nil {
-			k.setFork(fork, f)
+			k.setFork(fork, n.Name, f)
 			return fork
 		}
 		k.mu.Lock()

@@ -26,23 +26,25 @@ func (k *Keeper) forked() error {
 	return k.fork
 }
 
-// setFork stops all writing, keeps the evidence and tells Config.Fork, once.
-func (k *Keeper) setFork(err error, f *rootFile) {
+// setFork stops all writing, keeps the evidence that node showed and tells
+// Config.Fork, once. Every node may show the same root, again and again and
+// several at once: each is listed once, and the root kept and logged once.
+func (k *Keeper) setFork(err error, node string, f *rootFile) {
 	k.mu.Lock()
 	first := k.fork == nil
 	if first {
 		k.fork = err
 	}
-	news := len(k.forks) < forksMost
-	for _, text := range k.forks {
-		news = news && text != err.Error()
-	}
+	by := f.name() + " " + node
+	news := len(k.forks) < forksMost && !k.shown[by]
+	kept := k.shown[f.name()]
 	if news {
 		k.forks = append(k.forks, err.Error())
+		k.shown[by], k.shown[f.name()] = true, true
 	}
 	k.announce()
 	k.mu.Unlock()
-	if !news {
+	if !news || kept {
 		return
 	}
 	k.c.Log.Error("fork", "err", err)

@@ -196,3 +196,38 @@ func TestHazardB14BothSides(t *testing.T) {
 		}
 	})
 }
+
+// TestHazardB14ATakenOverGatewayLearnsOfItSoon: between its roots, which may be
+// days apart, one node a minute is asked; whoever asks outright knows at once.
+func TestHazardB14ATakenOverGatewayLearnsOfItSoon(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ask  bool
+		most time.Duration
+	}{
+		{"by itself, within a glance at each node", false, 5*time.Minute + 5*time.Second},
+		{"asked", true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, 5, func(t *testing.T, w *world) {
+				k := w.keeper(w.config(durable.NewMem(), w.gate))
+				k.Start()
+				must(t, k.Root(t.Context(), mark("1")))
+				must(t, k.Look(t.Context()))
+				wait(2 * time.Hour)
+				w.plant(w.nodes[4], w.newGate(9, 2), 3, crypt.Hash{}, pack.RootBody{}) // the other one reached just this
+				began := time.Now()
+				if c.ask {
+					wantClass(t, "asked", k.Look(t.Context()), cairn.ErrFork)
+				}
+				for len(k.Status().Forks) == 0 && time.Since(began) <= c.most {
+					wait(time.Second)
+				}
+				if len(k.Status().Forks) != 1 {
+					t.Errorf("%v after it was taken over it knows nothing", time.Since(began))
+				}
+				wantClass(t, "the next root", k.Root(t.Context(), mark("2")), cairn.ErrFork)
+			})
+		})
+	}
+}

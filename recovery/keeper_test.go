@@ -27,10 +27,11 @@ func TestRootsFormAChainOnEveryNode(t *testing.T) {
 		fs := durable.NewMem()
 		k := w.keeper(w.config(fs, w.gate))
 		must(t, k.Root(t.Context(), name(w.nodes...)))
+		synctest.Wait()
 		for i := range 11 {
 			must(t, k.Root(t.Context(), mark(fmt.Sprint(i))))
+			synctest.Wait() // every node has it, and not just enough of them
 		}
-		synctest.Wait()
 		want := []uint64{5, 6, 7, 8, 9, 10, 11, 12}
 		for _, n := range w.nodes {
 			if got := n.roots(); !slices.Equal(got, want) {

@@ -72,6 +72,8 @@ func (k *Keeper) Close(ctx context.Context) error {
 func (k *Keeper) run(ctx context.Context) {
 	tick := time.NewTicker(k.c.Check)
 	defer tick.Stop()
+	glance := time.NewTicker(k.c.Glance)
+	defer glance.Stop()
 	retry := time.NewTimer(retryFirst)
 	defer retry.Stop()
 	patience := retryFirst
@@ -92,6 +94,8 @@ func (k *Keeper) run(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-glance.C:
+			k.glance()
 		case <-changed:
 		case <-retry.C:
 		case <-k.poked:

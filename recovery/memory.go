@@ -32,6 +32,7 @@ type nodeMemory struct {
 	confirmed uint64     // sequence of the newest own root that stands there; 0 for none
 	rolled    string     // why it is suspect: it showed less than it confirmed
 	has       crypt.Hash // the own root last read there in this life
+	again     bool       // its roots are listed at the next visit, whenever they were last
 	listed    time.Time  // when its roots were last listed without a fork; zero in this life: never
 	keys      int        // 1 + version of the secrets whose files stand there; 0 for none
 	shelf     []string   // own roots there, as far as known

@@ -35,6 +35,7 @@ func TestHazardC1RolledBackNodeIsSuspect(t *testing.T) {
 				k.Start()
 				for i := range 6 {
 					must(t, k.Root(t.Context(), mark(fmt.Sprint(i))))
+					synctest.Wait() // every node has it, and not just enough of them
 				}
 				wait(2 * time.Second)
 				bad := w.nodes[1]

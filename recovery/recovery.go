@@ -7,7 +7,7 @@
 // secrets.go (epochs and owners change), visit.go (one node brought up to date)
 // with shelf.go, put.go and prune.go, foreign.go (roots that are not ours) and
 // fork.go, admit.go (which nodes may take shards), memory.go (what nodes
-// confirmed), loop.go, status.go; kit.go with kitfile.go and recipient.go,
+// confirmed), loop.go, glance.go (is there another gateway?), status.go; kit.go with kitfile.go and recipient.go,
 // identityfile.go; find.go with ask.go, trust.go and choose.go; takeover.go;
 // hidden.go (why no secret prints).
 //
@@ -105,7 +105,10 @@ type Config struct {
 	// holds is then as the root says. Calls do not overlap.
 	Kit func(pack.Root, pack.RootBody)
 	// Check is how often every node's roots are looked at; default 1 h.
-	Check    time.Duration
+	Check time.Duration
+	// Glance is how often one node's roots are looked at, each in its turn, for
+	// another gateway that writes; default 1 min.
+	Glance   time.Duration
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -137,6 +140,8 @@ type Keeper struct {
 	open    bool                         // enough nodes were seen without a fork; guarded by mu
 	fork    error                        // guarded by mu
 	forks   []string                     // what showed it; guarded by mu
+	shown   map[string]bool              // roots that did, and by which node; guarded by mu
+	glances int                          // counts them; guarded by mu
 	last    error                        // of the last root that did not stand; guarded by mu
 	logged  map[string]bool              // what was said once; guarded by mu
 	news    chan struct{}                // closed and replaced when a node took a root; guarded by mu
@@ -159,11 +164,14 @@ func New(ctx context.Context, c Config) (*Keeper, error) {
 	if c.Check <= 0 {
 		c.Check = time.Hour
 	}
+	if c.Glance <= 0 {
+		c.Glance = time.Minute
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	k := &Keeper{c: c, poked: make(chan struct{}, 1), writing: make(chan struct{}, 1), saving: make(chan struct{}, 1), secrets: secrets,
-		logged: make(map[string]bool), news: make(chan struct{})}
+		logged: make(map[string]bool), shown: make(map[string]bool), news: make(chan struct{})}
 	if err := k.delegated(); err != nil {
 		return nil, err
 	}

@@ -36,8 +36,9 @@ func (k *Keeper) bring(ctx context.Context, n pack.Node, r backends.Remote, m *n
 	m.at = n
 	// Also before each root, which is rare: whoever took the store over since the
 	// last look is noticed before anything more is written.
-	due := m.listed.IsZero() || m.err != nil || moved || time.Since(m.listed) >= k.c.Check-k.c.Check/8 ||
+	due := m.again || m.listed.IsZero() || m.err != nil || moved || time.Since(m.listed) >= k.c.Check-k.c.Check/8 ||
 		k.chain.newest != nil && m.has != k.chain.newest.hash
+	m.again = false // an error has it listed again by itself
 	k.mu.Unlock()
 	if due {
 		if err := k.inspect(ctx, n, r, m); err != nil {

@@ -34,7 +34,13 @@ func flushAll() operation[none, flushed] {
 			return flushed{}, err
 		}
 		done := make(chan error, 1)
-		go func() { done <- e.Store.Flush(ctx) }() // waited for below, whatever happens
+		go func() { // waited for below, whatever happens
+			err := e.Alone(ctx) // else what the nodes have is not the store's
+			if err == nil {
+				err = e.Store.Flush(ctx)
+			}
+			done <- err
+		}()
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {

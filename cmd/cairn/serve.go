@@ -161,7 +161,11 @@ func (s *served) serve(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { s.engine.Keep(ctx); return nil })
-	return g.Wait()
+	err = g.Wait()
+	if fork := s.engine.Forked(); fork != nil {
+		return fork // that, and not that it was stopped, is how it ends
+	}
+	return err
 }
 
 // close ends what open opened. Listeners that were served are closed already;

@@ -161,8 +161,12 @@ func (w *kitWriter) state() KitState {
 // KitPath is where the kit is rewritten by itself, or empty.
 func (e *Engine) KitPath() string { return e.c.File.Kit }
 
-// MakeKit is the recovery kit as of now, after a root that stands.
+// MakeKit is the recovery kit as of now, after a root that stands. ErrFork where
+// a node tells that another gateway has the store: its kit counts.
 func (e *Engine) MakeKit(ctx context.Context) (Kit, error) {
+	if err := e.Alone(ctx); err != nil {
+		return Kit{}, err
+	}
 	if err := e.keeper.Root(ctx, e.amend); err != nil && !errors.Is(err, cairn.ErrUnavailable) {
 		return Kit{}, err // else the kit is good with the nodes that answer
 	}

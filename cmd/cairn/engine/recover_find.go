@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -22,13 +23,24 @@ import (
 func (r *recoverer) find(ctx context.Context) error {
 	if err := r.ask(ctx); err != nil {
 		r.tellFound()
-		return err
+		return r.admission(err)
 	}
 	r.tellFound()
 	if len(r.found.Nodes) == 0 {
 		return fmt.Errorf("recover: neither a root nor the kit names any node: %w", cairn.ErrLost)
 	}
 	return nil
+}
+
+// admission adds to err what lets the owner in to nodes that did not.
+func (r *recoverer) admission(err error) error {
+	out := slices.ContainsFunc(r.found.Answers, func(a recovery.NodeAnswer) bool { return errors.Is(a.Err, cairn.ErrDenied) })
+	keys, kerr := r.keys(nil)
+	if !out || !errors.Is(err, cairn.ErrDenied) || kerr != nil || len(keys) == 0 {
+		return err
+	}
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(keys[0].PublicKey())))
+	return fmt.Errorf("%w; ask the node's operator to put this line into authorized_keys there, or give the kit: %s", err, line)
 }
 
 // ask fills in r.found. A root may hold the gateway's own key, which opens nodes

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
@@ -44,6 +45,32 @@ func (e *Engine) forked(err error) {
 	if s := e.opened.Load(); s != nil {
 		s.Halt(err)
 	}
+}
+
+// forkPatience is how long a person waits for nodes to show their roots.
+const forkPatience = 10 * time.Second
+
+// Alone asks the nodes whether another gateway writes to this store, and returns
+// ErrFork, which says what to do, when one does. Nodes that do not answer soon
+// are not waited for.
+func (e *Engine) Alone(ctx context.Context) error {
+	if e.keeper == nil {
+		return nil
+	}
+	soon, cancel := context.WithTimeout(ctx, forkPatience)
+	defer cancel()
+	if err := e.keeper.Look(soon); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// Forked is the error of class ErrFork that ended all writing, or nil.
+func (e *Engine) Forked() error {
+	if p := e.fork.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // roots is the keeper as the store sees it. Every root also carries what only
