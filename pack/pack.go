@@ -3,11 +3,12 @@
 // Reading order: size.go, record.go with the bodies of object.go, upload.go and
 // state.go, frame.go, group.go (what a stage holds), contents.go and press.go
 // (how tables are compressed and padded), trailer.go and tail.go (the end of a
-// shard), seal.go (n shards from one pack); then what recovery begins with: row.go
-// and run.go with runwriter.go, runreader.go and runmerge.go (the rows of a
-// checkpoint), checkpoint.go (its runs and where they stand), root.go and
-// rootbody.go (the signed state of a store), hidden.go (why that does not
-// print). doc/format.md is the normative text, with byte tables.
+// shard), seal.go (n shards from one pack), finish.go (one of them made again);
+// then what recovery begins with: row.go and run.go with runwriter.go,
+// runreader.go and runmerge.go (the rows of a checkpoint), checkpoint.go (its
+// runs and where they stand), root.go and rootbody.go (the signed state of a
+// store), hidden.go (why that does not print). doc/format.md is the normative
+// text, with byte tables.
 //
 // The package is pure: bytes in, bytes out, and no I/O but over the readers and
 // writers it is given; no clock, no log. It knows neither nodes nor index.

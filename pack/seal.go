@@ -114,13 +114,7 @@ func lay(code Coder, key *crypt.PackKey, p Params, b, contents []byte) (*Sealed,
 // finish writes contents, hashes and trailer behind the blocks of every file.
 func (s *Sealed) finish(contents []byte, hashes [][]crypt.Hash) {
 	for i, f := range s.Files {
-		at := copy(f[s.Length:], contents) + int(s.Length)
-		for _, h := range hashes[i] {
-			at += copy(f[at:], h[:])
-		}
-		t := s.Trailer
-		t.Index = uint8(i)
-		copy(f[at:], t.Encode())
+		s.end(uint8(i), f, contents, hashes[i])
 	}
 }
 
