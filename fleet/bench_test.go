@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -56,5 +58,39 @@ func BenchmarkScatter(b *testing.B) {
 			n.take("")
 		}
 		b.StartTimer()
+	}
+}
+
+// BenchmarkRepair makes lost shards of 16 MiB packs again, over nodes in memory.
+// read/B is how many bytes are read for each byte that is made again; theory is
+// k shards for all that are missing.
+func BenchmarkRepair(b *testing.B) {
+	for _, x := range []struct {
+		coding  string
+		missing []uint8
+	}{{"2+1", []uint8{0}}, {"4+3", []uint8{0}}, {"4+3", []uint8{5}}, {"4+3", []uint8{0, 2, 5}}} {
+		b.Run(fmt.Sprintf("%s/lost%d", x.coding, x.missing), func(b *testing.B) {
+			c := coding(x.coding)
+			r := newRig(b, c.N()+len(x.missing))
+			sp := r.spread(c, 16<<20)
+			at := sp.without(x.missing...)
+			var cost Moved
+			b.SetBytes(int64(sp.Length) * int64(len(x.missing)))
+			b.ReportAllocs()
+			for b.Loop() {
+				made, moved, err := r.Repair(b.Context(), sp.Params, at, x.missing, noIntent)
+				must(b, err)
+				cost.Add(moved)
+				for _, l := range made {
+					r.at(l.Node).mem.Drop(layout.Path(l.Name(sp.ID)))
+				}
+				for _, n := range r.nodes {
+					n.take("")
+				}
+			}
+			made := float64(b.N) * float64(len(x.missing)) * float64(sp.Length)
+			b.ReportMetric(float64(cost.Read)/made, "read/B")
+			b.ReportMetric(float64(cost.Read)/float64(b.N)/float64(c.K)/float64(sp.Length), "xtheory")
+		})
 	}
 }

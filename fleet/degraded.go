@@ -18,15 +18,50 @@ import (
 // late are replaced by others as long as there are any. The shard's own places
 // are asked too when nothing else is left, but for those in tried.
 func (f *Fleet) reconstruct(ctx context.Context, s shard, tried []cairn.Location, lo, hi, far int) ([][]byte, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // those not needed any more end; Close waits for them
 	code, err := f.code(s.Coding)
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{f: f, shard: s, code: code, lo: lo, hi: hi, far: far, got: make(map[uint8][][]byte), todo: f.helpers(s, tried, (far-lo)*pack.BlockSize)}
+	d := &decoder{f: f, Params: s.Params, want: []uint8{s.index}, code: code, lo: lo, hi: hi, far: far, todo: f.helpers(s, tried, (far-lo)*pack.BlockSize)}
+	d.again = func(*helper) bool { return f.spend(1) }
+	if err := d.gather(ctx); errors.Is(err, errTooFew) {
+		return nil, f.unreadable(s, d.causes)
+	} else if err != nil {
+		return nil, err
+	}
+	return d.decode()
+}
+
+// decoder is one range of some shards that is decoded from the same range of k
+// others, each block verified under its own signed root.
+type decoder struct {
+	f *Fleet
+	pack.Params
+	want        []uint8 // shards
+	code        *erasure.Code
+	lo, hi, far int                // blocks: from, needed before, asked for before
+	todo        []helper           // still to be asked, best first
+	again       func(*helper) bool // says whether another may be asked in place of one that is late
+	failed      func(*helper)      // is told of those that failed or were wrong; may be nil
+	running     []*helper
+	answers     chan help
+	got         map[uint8][][]byte // verified blocks of each shard, nil for bad ones
+	sealing     *pack.Tail         // nil: of the first that comes; the others must be of the same
+	causes      []error
+}
+
+// errTooFew is that every helper was asked and k good answers did not come.
+var errTooFew = errors.New("too few shards")
+
+// gather asks k helpers and, where they fail, are wrong or late, others, until
+// there is enough to decode. errTooFew when nobody is left, with the causes kept;
+// else the error is that of ctx.
+func (d *decoder) gather(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // those not needed any more end; Close waits for them
+	d.got = make(map[uint8][][]byte)
 	d.answers = make(chan help, len(d.todo)) // room for all
-	for range s.Coding.K {
+	for range d.Coding.K {
 		d.start(ctx)
 	}
 	for len(d.running) > 0 {
@@ -36,7 +71,7 @@ func (f *Fleet) reconstruct(ctx context.Context, s shard, tried []cairn.Location
 			d.take(a)
 			if d.enough() {
 				timer.Stop()
-				return d.decode()
+				return nil
 			}
 			if a.err != nil && ctx.Err() == nil {
 				d.start(ctx)
@@ -45,25 +80,11 @@ func (f *Fleet) reconstruct(ctx context.Context, s shard, tried []cairn.Location
 			d.late(ctx)
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, &failure{what: "decoding", class: cairn.ErrUnavailable, ended: ctx.Err(), causes: d.causes}
+			return &failure{what: "decoding", class: cairn.ErrUnavailable, ended: ctx.Err(), causes: d.causes}
 		}
 		timer.Stop()
 	}
-	return nil, f.unreadable(s, d.causes)
-}
-
-// decoder is one reconstruction.
-type decoder struct {
-	f *Fleet
-	shard
-	code        *erasure.Code
-	lo, hi, far int
-	todo        []helper // still to be asked, best first
-	running     []*helper
-	answers     chan help
-	got         map[uint8][][]byte // verified blocks of each shard, nil for bad ones
-	sealing     *pack.Tail         // of the first that came; the others must be of the same
-	causes      []error
+	return errTooFew
 }
 
 // helper is one file of a shard that may help to decode.
@@ -145,6 +166,9 @@ func (d *decoder) take(a help) {
 		}
 	}
 	d.causes = join(d.causes, a.err)
+	if a.err != nil && d.failed != nil {
+		d.failed(a.h)
+	}
 }
 
 // patience is how long to wait until the next helper is late.
@@ -159,7 +183,7 @@ func (d *decoder) patience() time.Duration {
 }
 
 // late notes the helpers that take longer than they use to, and asks another in
-// place of each where the budget allows.
+// place of each where that is allowed.
 func (d *decoder) late(ctx context.Context) {
 	now := time.Now()
 	for _, h := range slices.Clone(d.running) {
@@ -168,7 +192,7 @@ func (d *decoder) late(ctx context.Context) {
 		}
 		h.late = true
 		h.n.link.late(now)
-		if len(d.todo) > 0 && d.f.spend(1) {
+		if len(d.todo) > 0 && d.again(h) {
 			d.start(ctx)
 		}
 	}

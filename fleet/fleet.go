@@ -6,9 +6,11 @@
 // (breaker), speed.go (latency, lateness), space.go (room), connect.go and
 // mark.go (is it the node it should be), failure.go (what several nodes could
 // not do), each.go (something done on all of them); hold.go (nodes that take no
-// shards yet, or only for want of others), place.go (where shards may go), scatter.go (writes), verify.go,
-// tails.go; read.go, flight.go, fetch.go, direct.go, degraded.go and
-// decode.go (reads);
+// shards yet, or only for want of others), place.go (where shards may go),
+// placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
+// fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
+// (what one node has, and deleting it), survivors.go, repair.go and copy.go
+// (shards made again), moved.go (what that cost);
 // look.go (what is there), suspect.go (nodes that lie), watch.go (nodes that
 // come back), status.go.
 //

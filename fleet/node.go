@@ -52,6 +52,7 @@ func (n *node) do(ctx context.Context, op, name string, call func(context.Contex
 	r, err := n.ready(ctx)
 	offline := err != nil
 	if err == nil {
+		n.requested(ctx)
 		if err = call(ctx, r); errors.Is(err, cairn.ErrNotExist) {
 			err = n.doubt(ctx, r, err)
 		}
@@ -102,7 +103,10 @@ func (n *node) judge(ctx context.Context, err error, offline, trial bool) {
 }
 
 func (n *node) put(ctx context.Context, name string, b []byte) error {
-	err := n.do(ctx, backends.OpPut, name, func(ctx context.Context, r backends.Remote) error { return r.Put(ctx, name, b) })
+	err := n.do(ctx, backends.OpPut, name, func(ctx context.Context, r backends.Remote) error {
+		n.carried(ctx, backends.OpPut, len(b)) // also where it fails: they were sent
+		return r.Put(ctx, name, b)
+	})
 	if errors.Is(err, cairn.ErrFull) && n.link.setFull(time.Now()) {
 		n.f.c.Log.Warn("node is full", "node", n.Name, "err", err)
 		n.f.change()
@@ -116,6 +120,7 @@ func (n *node) readAt(ctx context.Context, name string, b []byte, off int64) err
 		err := r.ReadAt(ctx, name, b, off)
 		if err == nil {
 			n.link.timed(len(b), time.Since(start))
+			n.carried(ctx, backends.OpRead, len(b))
 		}
 		return err
 	})
@@ -172,3 +177,9 @@ func (n *node) inService() bool { return n.State == "" || n.State == "ok" }
 
 // gone reports that a person gave the node up.
 func (n *node) gone() bool { return n.State == "gone" }
+
+// holds reports whether a shard that stands on the node counts as placed: on one
+// that is draining, gone or quarantined it is to be made again elsewhere.
+func (n *node) holds() bool {
+	return n.State != "draining" && !n.gone() && !n.link.isQuarantined()
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -124,9 +125,10 @@ var errNoNode = errors.New("no node is left")
 
 // pick chooses nodes for the shards of pack id that stand nowhere yet: as many
 // as can be placed now, data shards first. at has an element for each shard,
-// zero for none; so has the answer, zero where nothing is to be put.
-func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
-	nodes := f.candidates(true, time.Now())
+// zero for none; so has the answer, zero where nothing is to be put. Nodes in
+// rather are chosen only while others are too few.
+func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid, rather map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
+	nodes := f.known(f.candidates(true, time.Now()), at)
 	used := make(map[cairn.NodeID]bool)
 	missing := 0
 	for _, id := range at {
@@ -143,39 +145,54 @@ func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid m
 	// Where nodes are too few, some shards get a place of no node, so that the
 	// others can be placed by the same rules.
 	want := append([]cairn.NodeID(nil), at...)
-	none := func(i int) cairn.NodeID { return cairn.NodeID{0xff, 0xff, 0xff, byte(i)} }
 	for i := len(want) - 1; i >= 0 && missing > room; i-- {
 		if want[i] == (cairn.NodeID{}) {
-			want[i] = none(i)
+			want[i] = nowhere(i)
 			missing--
 		}
 	}
-	got, err := layout.Replace(c, want, nodes, f.shun(nodes, used, avoid, missing), f.c.Dice(id))
+	got, err := layout.Replace(c, want, nodes, f.shun(nodes, used, avoid, rather, missing), f.c.Dice(id))
 	if err != nil {
 		return nil, err
 	}
 	for i := range got {
-		if at[i] != (cairn.NodeID{}) || got[i] == none(i) {
+		if at[i] != (cairn.NodeID{}) || got[i] == nowhere(i) {
 			got[i] = cairn.NodeID{}
 		}
 	}
 	return got, nil
 }
 
-// shun is avoid and the suspect nodes, if enough others can take the missing
-// shards, else avoid.
-func (f *Fleet) shun(nodes []layout.Candidate, used, avoid map[cairn.NodeID]bool, missing int) map[cairn.NodeID]bool {
-	suspects := f.suspects()
-	if len(suspects) == 0 {
-		return avoid
+// known is nodes with those of at that take no shards now, so that their
+// operators count.
+func (f *Fleet) known(nodes []layout.Candidate, at []cairn.NodeID) []layout.Candidate {
+	for _, id := range at {
+		if slices.ContainsFunc(nodes, func(c layout.Candidate) bool { return c.Node == id }) {
+			continue
+		}
+		if n := f.node(id); n != nil {
+			nodes = append(nodes, layout.Candidate{Node: id, Operator: n.Operator})
+		}
 	}
-	others := 0
-	for _, n := range nodes {
-		others += bit(n.Weight > 0 && !used[n.Node] && !avoid[n.Node] && !suspects[n.Node])
+	return nodes
+}
+
+// shun is avoid with rather and the suspect nodes, if enough others can take the
+// missing shards; else avoid with what of these can be left out.
+func (f *Fleet) shun(nodes []layout.Candidate, used, avoid, rather map[cairn.NodeID]bool, missing int) map[cairn.NodeID]bool {
+	for _, less := range []map[cairn.NodeID]bool{f.suspects(), rather} {
+		if len(less) == 0 {
+			continue
+		}
+		others := 0
+		for _, n := range nodes {
+			others += bit(n.Weight > 0 && !used[n.Node] && !avoid[n.Node] && !less[n.Node])
+		}
+		if others >= missing {
+			both := maps.Clone(less)
+			maps.Copy(both, avoid)
+			avoid = both
+		}
 	}
-	if others < missing {
-		return avoid
-	}
-	maps.Copy(suspects, avoid)
-	return suspects
+	return avoid
 }

@@ -151,7 +151,7 @@ func TestPlacementLeavesTheReserve(t *testing.T) {
 		}
 		held := 0
 		for range 200 {
-			ids, err := r.pick(cairn.PackID{}, coding("2+1"), make([]cairn.NodeID, 3), nil)
+			ids, err := r.pick(cairn.PackID{}, coding("2+1"), make([]cairn.NodeID, 3), nil, nil)
 			must(t, err)
 			for _, id := range ids {
 				held += bit(id == r.nodes[0].ID)
@@ -256,7 +256,7 @@ func TestNeverTwoShardsOnOneNode(t *testing.T) {
 			at := make([]cairn.NodeID, coding(c).N())
 			avoid := map[cairn.NodeID]bool{r.nodes[round%10].ID: true}
 			at[0] = r.nodes[(round+1)%10].ID
-			got, err := r.pick(cairn.PackID{}, coding(c), at, avoid)
+			got, err := r.pick(cairn.PackID{}, coding(c), at, avoid, nil)
 			must(t, err)
 			seen, operators := map[cairn.NodeID]bool{at[0]: true}, map[string]int{r.nodes[(round+1)%10].Operator: 1}
 			for i, id := range got {

@@ -31,6 +31,7 @@ type rig struct {
 	sign  crypt.SigningKey
 	nodes []*rigNode
 	seq   uint64
+	flip  bool // packs are sealed by a machine that errs while it codes
 	*Fleet
 }
 
@@ -223,13 +224,28 @@ func (r *rig) seal(c cairn.Coding, size int) *spread {
 	must(r.tb, err)
 	contents := random(r.seq+1000, pack.MinPadded)
 	p := pack.Params{Store: testStore, ID: id, Epoch: 1, Coding: c, Length: pack.ShardLength(uint64(size), c), Contents: uint32(len(contents))}
-	s, err := pack.Seal(code, r.key.Pack(id, p.Prefix), p, random(r.seq, size), contents, r.sign, r.seq)
+	var coder pack.Coder = code
+	if r.flip {
+		coder = erring{code}
+	}
+	s, err := pack.Seal(coder, r.key.Pack(id, p.Prefix), p, random(r.seq, size), contents, r.sign, r.seq)
 	must(r.tb, err)
 	sp := &spread{Sealed: s}
 	for _, f := range s.Files[:c.K] {
 		sp.bytes = append(sp.bytes, f[:p.Length]...)
 	}
 	return sp
+}
+
+// erring codes with one flipped bit, beyond the bytes that Seal decodes again.
+type erring struct{ *erasure.Code }
+
+func (e erring) Encode(shards [][]byte) error {
+	err := e.Code.Encode(shards)
+	for _, s := range shards[e.Coding().K:] {
+		s[len(s)-1] ^= 1
+	}
+	return err
 }
 
 func (r *rig) spread(c cairn.Coding, size int) *spread {

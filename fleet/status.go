@@ -85,6 +85,7 @@ type metrics struct {
 	placed  *prometheus.CounterVec
 	hedges  prometheus.Counter
 	decoded prometheus.Counter
+	repair  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -93,11 +94,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		placed:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_shards_placed_total", Help: "Shards put and read back."}, []string{"node"}),
 		hedges:  prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_hedges_total", Help: "Reads raced because their node was late."}),
 		decoded: prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_fleet_decoded_total", Help: "Reads rebuilt from other shards."}),
+		repair:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cairn_fleet_repair_bytes_total", Help: "Bytes that making shards again, and moving them, read and wrote."}, []string{"node", "op"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	if err := errors.Join(reg.Register(m.bad), reg.Register(m.placed), reg.Register(m.hedges), reg.Register(m.decoded)); err != nil {
+	if err := errors.Join(reg.Register(m.bad), reg.Register(m.placed), reg.Register(m.hedges), reg.Register(m.decoded), reg.Register(m.repair)); err != nil {
 		return nil, fmt.Errorf("fleet: metrics: %w: %w", err, cairn.ErrInvalid)
 	}
 	return m, nil
