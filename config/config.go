@@ -2,8 +2,8 @@
 // does not understand.
 //
 // Reading order: config.go (every key, and the defaults), load.go (file to
-// struct, strict), keys.go (which keys exist, and which one was meant), units.go
-// and ack.go (sizes, durations, coding, acks), check.go, check_s3.go and
+// struct, strict), keys.go (which keys exist, and which one was meant), units.go,
+// budget.go and ack.go (sizes, durations, coding, budgets, acks), check.go, check_s3.go and
 // check_keep.go (what must hold), secret.go
 // and pair.go (files that others may not read), show.go (the struct back to TOML).
 //

@@ -47,14 +47,13 @@ func (f *Fleet) direct(ctx context.Context, n *node, p pack.Params, l cairn.Loca
 	blocks, err := verify(t, b, lo, hi)
 	if err != nil {
 		err = n.fault(backends.OpRead, name, err)
-		f.wrong(n, err)
-		f.suspect(n, func(ctx context.Context, r backends.Remote) error {
+		f.caught(n, err, badBlocks(t, l, lo, b, blocks), func(ctx context.Context, r backends.Remote) ([]Evidence, error) {
 			b := make([]byte, len(b))
 			if err := r.ReadAt(ctx, name, b, off); err != nil {
-				return nil // no bytes, none wrong
+				return nil, nil // no bytes, none wrong
 			}
-			_, err := verify(t, b, lo, hi)
-			return err
+			blocks, err := verify(t, b, lo, hi)
+			return badBlocks(t, l, lo, b, blocks), err
 		})
 	}
 	return blocks, t, err

@@ -10,9 +10,10 @@
 // placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
 // fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
 // (what one node has, and deleting it), survivors.go, repair.go and copy.go
-// (shards made again), moved.go (what that cost);
-// look.go (what is there), suspect.go (nodes that lie), watch.go (nodes that
-// come back), status.go.
+// (shards made again), moved.go (what that cost), budget.go and pace.go (how much
+// it may); look.go (what is there), suspect.go and evidence.go (nodes that lie),
+// reputation.go, watch.go (nodes that come back), presence.go (those that stay
+// away), book.go (what is remembered of them), status.go, metrics.go.
 //
 // All concurrency over nodes is here. fleet holds no secret and knows neither
 // objects nor the index: it is told where shards stand.
@@ -33,6 +34,7 @@ import (
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/cache"
 	"github.com/cairn-storage/cairn/erasure"
+	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -65,6 +67,23 @@ type Config struct {
 	// makes another. What it draws is recorded, so it needs no secrecy. Default is
 	// chance; a simulation repeats itself with one made from the pack's sequence.
 	Dice func(cairn.PackID) *rand.Rand
+	// GoneAfter is how long a node may not answer before it counts as gone, in
+	// observed time; default 7 days. It is back as soon as it answers.
+	GoneAfter time.Duration
+	// Observed tells how long this store was seen to run, over all its lives.
+	// Without it the time of this process counts, and what Dir remembers. Optional.
+	Observed func() time.Duration
+	// FS and Dir are a directory for what is remembered of nodes: their states,
+	// reputation, traffic and evidence against them. Without FS nothing outlives
+	// the process.
+	FS  durable.FS
+	Dir string
+	// Bwlimit is how many bytes a second all background work together may move
+	// at a moment; 0 and less, and nil, is no bound.
+	Bwlimit func(time.Time) int64
+	// Notice is told in words what became of a node. It may be called from many
+	// places and must not wait. Optional.
+	Notice func(text string, node cairn.NodeID)
 	// Watch is how often nodes that failed are tried; default 2 seconds.
 	Watch    time.Duration
 	Log      *slog.Logger
@@ -76,6 +95,10 @@ type Fleet struct {
 	c     Config // never changes
 	m     *metrics
 	tails *tails
+	pace  *Pace
+
+	started time.Time
+	noted   chan struct{} // room for one: what is remembered is written soon
 
 	// Lock order: mu before the mu of a link. None is held over a call.
 	mu      sync.Mutex
@@ -87,7 +110,12 @@ type Fleet struct {
 	codes   map[cairn.Coding]*erasure.Code // guarded by mu
 	less    cairn.Coding                   // the lesser coding in use, for the log; guarded by mu
 	closed  bool                           // guarded by mu
-	budget  float64                        // reads that hedges may still cost; guarded by mu
+	ticked  time.Duration                  // observed time when nodes were last looked at; guarded by mu
+	past    map[cairn.NodeID]memo          // of nodes before they came or after they left; guarded by mu
+	// evidence against nodes, oldest first; lists are replaced, never changed;
+	// guarded by mu
+	evidence map[cairn.NodeID][]Evidence
+	budget   float64 // reads that hedges may still cost; guarded by mu
 
 	poked  chan struct{}   // room for one: the watcher looks at all nodes now
 	life   context.Context // ends with Close
@@ -103,6 +131,9 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	if c.AwayAfter <= 0 {
 		c.AwayAfter = 10 * time.Minute
 	}
+	if c.GoneAfter <= 0 {
+		c.GoneAfter = 7 * 24 * time.Hour
+	}
 	if c.Dice == nil {
 		c.Dice = chance
 	}
@@ -117,10 +148,16 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{c: c, m: m, tails: newTails(tailsBytes), changed: make(chan struct{}), falls: make(map[cairn.NodeID]time.Time),
-		flights: make(map[cache.Key]*flight), codes: make(map[cairn.Coding]*erasure.Code), budget: hedgeBurst, poked: make(chan struct{}, 1)}
+		flights: make(map[cache.Key]*flight), codes: make(map[cairn.Coding]*erasure.Code), budget: hedgeBurst, poked: make(chan struct{}, 1),
+		pace: NewPace(c.Bwlimit), started: time.Now(), noted: make(chan struct{}, 1), past: make(map[cairn.NodeID]memo), evidence: make(map[cairn.NodeID][]Evidence)}
+	f.remember()
+	f.ticked = f.observed()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f.life, f.cancel = ctx, cancel
 	f.wg.Go(func() { f.watch(ctx) })
+	if c.FS != nil {
+		f.wg.Go(func() { f.keep(ctx) })
+	}
 	return f, nil
 }
 
@@ -130,6 +167,7 @@ func (f *Fleet) Close() error {
 	f.mu.Lock()
 	f.closed = true
 	nodes := f.nodes
+	f.part(nodes)
 	f.nodes = nil
 	f.mu.Unlock()
 	f.cancel()
@@ -156,6 +194,7 @@ func (f *Fleet) SetNodes(_ context.Context, want []pack.Node) error {
 	for _, n := range f.nodes {
 		old[n.ID] = n
 	}
+	f.part(f.nodes)
 	next := make([]*node, 0, len(want))
 	seen := make(map[cairn.NodeID]bool)
 	for _, w := range want {
@@ -165,7 +204,7 @@ func (f *Fleet) SetNodes(_ context.Context, want []pack.Node) error {
 		seen[w.ID] = true
 		if n := old[w.ID]; n != nil && sameRemote(n.Node, w) {
 			delete(old, w.ID)
-			next = append(next, &node{Node: w, f: f, link: n.link})
+			next = append(next, withLink(f, w, n.link))
 			continue
 		}
 		next = append(next, newNode(f, w))
@@ -186,7 +225,15 @@ func (f *Fleet) SetNodes(_ context.Context, want []pack.Node) error {
 }
 
 func sameRemote(a, b pack.Node) bool {
-	return a.Remote == b.Remote && a.HostKey == b.HostKey && slices.Equal(a.Credential, b.Credential) && maps.Equal(a.Option, b.Option)
+	return a.Remote == b.Remote && a.HostKey == b.HostKey && slices.Equal(a.Credential, b.Credential) && maps.Equal(theirs(a.Option), theirs(b.Option))
+}
+
+// theirs are the options of a node's backend.
+func theirs(option map[string]string) map[string]string {
+	out := maps.Clone(option)
+	delete(out, OptionTraffic)
+	delete(out, OptionHours)
+	return out
 }
 
 // Changed is closed when nodes came, went or changed their state.

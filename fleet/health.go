@@ -63,7 +63,7 @@ func (l *link) result(now time.Time, down, trial bool, err error) (changed bool,
 		if changed {
 			l.since = now
 		}
-		l.fails, l.openTill, l.cool, l.answered, l.why = 0, time.Time{}, 0, true, ""
+		l.fails, l.openTill, l.cool, l.answered, l.why, l.last = 0, time.Time{}, 0, true, "", now.UTC().Round(0)
 		return changed, nil
 	}
 	l.fails++

@@ -79,7 +79,7 @@ func (f *Fleet) suspects() map[cairn.NodeID]bool {
 	var out map[cairn.NodeID]bool
 	for _, n := range f.all() {
 		n.link.mu.Lock()
-		if n.link.suspected != "" {
+		if n.link.suspected != "" || n.link.doubted {
 			if out == nil {
 				out = make(map[cairn.NodeID]bool)
 			}

@@ -211,13 +211,15 @@ func (f *Fleet) contents(ctx context.Context, n *node, p pack.Params, l cairn.Lo
 	}
 	if err := t.CheckContents(b); err != nil {
 		err = n.fault(backends.OpRead, name, err)
-		f.wrong(n, err)
-		f.suspect(n, func(ctx context.Context, r backends.Remote) error {
+		f.caught(n, err, []Evidence{exhibit(p.ID, l, partContents, 0, &t.Hash, b)}, func(ctx context.Context, r backends.Remote) ([]Evidence, error) {
 			b := make([]byte, len(b))
 			if err := r.ReadAt(ctx, name, b, off); err != nil {
-				return nil // no bytes, none wrong
+				return nil, nil // no bytes, none wrong
 			}
-			return t.CheckContents(b)
+			if err := t.CheckContents(b); err != nil {
+				return []Evidence{exhibit(p.ID, l, partContents, 0, &t.Hash, b)}, err
+			}
+			return nil, nil
 		})
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,11 @@ func (n *node) requested(ctx context.Context) {
 
 // carried counts the bytes of content that a call brought or took.
 func (n *node) carried(ctx context.Context, op string, bytes int) {
+	n.link.mu.Lock()
+	n.link.ledger.add(time.Now(), int64(bytes))
+	month := n.link.moved
+	n.link.mu.Unlock()
+	n.f.m.traffic.WithLabelValues(n.Name).Set(float64(month))
 	t, ok := ctx.Value(tallyKey{}).(*tally)
 	if !ok {
 		return

@@ -18,28 +18,44 @@ type node struct {
 	pack.Node // never changes; a changed record makes another node that shares link
 	f         *Fleet
 	link      *link
+	budget    budget
 }
 
 // link is what outlives a change of the node's record.
 type link struct {
-	mu      sync.Mutex
-	remote  backends.Remote // nil before the first use; guarded by mu
-	marked  bool            // the marker was seen since the last doubt; guarded by mu
-	marker  int             // its length as last seen, 0 before; guarded by mu
-	attempt *attempt        // to connect, nil while there is none; guarded by mu
-	ended   bool            // guarded by mu
-	held    bool            // takes no shards until admitted; guarded by mu
-	kept    time.Time       // since when it is held; guarded by mu
-	health                  // guarded by mu
-	speed                   // guarded by mu
-	room                    // guarded by mu
-	conduct                 // guarded by mu
+	mu         sync.Mutex
+	remote     backends.Remote // nil before the first use; guarded by mu
+	marked     bool            // the marker was seen since the last doubt; guarded by mu
+	marker     int             // its length as last seen, 0 before; guarded by mu
+	attempt    *attempt        // to connect, nil while there is none; guarded by mu
+	ended      bool            // guarded by mu
+	held       bool            // takes no shards until admitted; guarded by mu
+	kept       time.Time       // since when it is held; guarded by mu
+	health                     // guarded by mu
+	speed                      // guarded by mu
+	room                       // guarded by mu
+	conduct                    // guarded by mu
+	reputation                 // guarded by mu
+	ledger                     // guarded by mu
+	presence                   // guarded by mu
 }
 
+// newNode begins with what is remembered of the node; f.mu is held.
 func newNode(f *Fleet, n pack.Node) *node {
 	l := &link{held: f.c.Hold, kept: time.Now()}
 	l.born = time.Now()
-	return &node{Node: n, f: f, link: l}
+	if m, ok := f.past[n.ID]; ok {
+		l.recall(m)
+	}
+	return withLink(f, n, l)
+}
+
+func withLink(f *Fleet, n pack.Node, l *link) *node {
+	b, err := budgetOf(n)
+	if err != nil {
+		f.c.Log.Warn("a node's budget is spelt wrong and does not count", "node", n.Name, "err", err)
+	}
+	return &node{Node: n, f: f, link: l, budget: b}
 }
 
 // do runs one call on the node, unless it is known to be down, and keeps its
@@ -166,7 +182,7 @@ func (n *node) rank() int {
 	switch {
 	case !l.openTill.IsZero(), l.quarantined, time.Now().Before(l.slowTill):
 		return 1
-	case !n.inService(), l.suspected != "":
+	case !n.inService(), l.suspected != "", l.doubted:
 		return 2
 	}
 	return 3
@@ -181,5 +197,5 @@ func (n *node) gone() bool { return n.State == "gone" }
 // holds reports whether a shard that stands on the node counts as placed: on one
 // that is draining, gone or quarantined it is to be made again elsewhere.
 func (n *node) holds() bool {
-	return n.State != "draining" && !n.gone() && !n.link.isQuarantined()
+	return n.State != "draining" && !n.gone() && !n.absent() && !n.link.isQuarantined()
 }

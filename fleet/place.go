@@ -21,6 +21,9 @@ func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 		if !n.inService() || n.link.isQuarantined() {
 			continue
 		}
+		if up && n.isUnmounted() {
+			continue
+		}
 		if !ok && (up || now.Sub(since) >= f.c.AwayAfter) {
 			continue
 		}

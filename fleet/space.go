@@ -87,13 +87,17 @@ func (n *node) space() (free, total int64, known bool) {
 // reserve is what user data leaves of total, bytes.
 func reserve(total int64) int64 { return total / 100 * userReserve }
 
-// weight is the node's share in placement: its free bytes above the reserve.
+// weight is the node's share in placement: its free bytes above the reserve, as
+// far as its reputation goes.
 // Where only the reserve is left it still takes shards, but few as long as
 // others have more.
 func (n *node) weight() float64 {
 	free, total, _ := n.space()
+	n.link.mu.Lock()
+	good := n.link.good()
+	n.link.mu.Unlock()
 	if above := free - reserve(total); above > 0 {
-		return float64(above)
+		return float64(above) * good
 	}
-	return float64(free) / 64
+	return float64(free) * good / 64
 }

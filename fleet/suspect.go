@@ -24,8 +24,9 @@ const alarmText = "several nodes sent wrong bytes within an hour; suspect this m
 type conduct struct {
 	wrong       int // replies that did not verify
 	quarantined bool
-	checking    bool   // wrong bytes are being read once more
-	suspected   string // what is held against it by others, see Suspect
+	fell        time.Time // when it was last proven wrong
+	checking    bool      // wrong bytes are being read once more
+	suspected   string    // what is held against it by others, see Suspect
 }
 
 func (l *link) isQuarantined() bool {
@@ -102,10 +103,14 @@ func (f *Fleet) suspect(n *node, again func(context.Context, backends.Remote) er
 // quarantined, and status says why.
 func (f *Fleet) fall(n *node, err error) {
 	f.mu.Lock()
-	f.falls[n.ID] = time.Now()
+	now := time.Now()
+	f.falls[n.ID] = now
 	several := f.several() > 1
 	nodes := f.nodes
 	f.mu.Unlock()
+	n.link.mu.Lock()
+	n.link.fell = now.UTC().Round(0)
+	n.link.mu.Unlock()
 	if several {
 		f.c.Log.Error(alarmText, "node", n.Name, "err", err)
 		for _, o := range nodes {
@@ -116,6 +121,7 @@ func (f *Fleet) fall(n *node, err error) {
 		n.link.setQuarantined(true)
 	}
 	f.change()
+	f.note()
 }
 
 // several counts the nodes proven wrong within fallWindow; f.mu is held.
@@ -130,8 +136,8 @@ func (f *Fleet) several() int {
 }
 
 // Reset forgets what is held against a node: its quarantine, its count of wrong
-// replies and its failures, so that it is tried again at once. ErrNotExist when
-// it is not in the fleet.
+// replies, its reputation and its failures, so that it is tried again at once.
+// The evidence stays. ErrNotExist when it is not in the fleet.
 func (f *Fleet) Reset(id cairn.NodeID) error {
 	n := f.node(id)
 	if n == nil {
@@ -141,12 +147,14 @@ func (f *Fleet) Reset(id cairn.NodeID) error {
 	delete(f.falls, id)
 	f.mu.Unlock()
 	n.link.mu.Lock()
-	n.link.conduct = conduct{checking: n.link.checking}
+	n.link.conduct, n.link.reputation, n.link.away = conduct{checking: n.link.checking}, reputation{}, 0
 	if !n.link.openTill.IsZero() {
 		n.link.openTill = time.Now() // a trial may begin; its outcome closes the breaker
 	}
 	n.link.mu.Unlock()
+	f.m.reputation.WithLabelValues(n.Name).Set(1)
 	f.change()
 	f.poke()
+	f.note()
 	return nil
 }

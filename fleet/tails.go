@@ -82,13 +82,15 @@ func (f *Fleet) readTail(ctx context.Context, n *node, p pack.Params, l cairn.Lo
 	t, err := pack.OpenTail(b, p, l.Index, f.c.Trust)
 	if err != nil {
 		err = n.fault(backends.OpRead, name, fmt.Errorf("its end: %w", err))
-		f.wrong(n, err)
-		f.suspect(n, func(ctx context.Context, r backends.Remote) error {
+		f.caught(n, err, []Evidence{exhibit(p.ID, l, partEnd, 0, nil, b)}, func(ctx context.Context, r backends.Remote) ([]Evidence, error) {
+			b := make([]byte, len(b))
 			if err := r.ReadAt(ctx, name, b, p.TailOffset()); err != nil {
-				return nil // no bytes, none wrong
+				return nil, nil // no bytes, none wrong
 			}
-			_, err := pack.OpenTail(b, p, l.Index, f.c.Trust)
-			return err
+			if _, err := pack.OpenTail(b, p, l.Index, f.c.Trust); err != nil {
+				return []Evidence{exhibit(p.ID, l, partEnd, 0, nil, b)}, err
+			}
+			return nil, nil
 		})
 		return nil, err
 	}

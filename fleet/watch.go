@@ -37,6 +37,7 @@ func (f *Fleet) watch(ctx context.Context) {
 			}
 			return
 		}
+		f.observe()
 		before := asked
 		asked = make(map[*link]time.Time)
 		for _, n := range f.all() {
