@@ -87,3 +87,10 @@ const (
 	Missing
 	Slow
 )
+
+// Add adds what other work cost.
+func (m *Moved) Add(o Moved) {
+	m.Read += o.Read
+	m.Written += o.Written
+	m.Requests += o.Requests
+}

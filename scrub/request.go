@@ -77,8 +77,10 @@ const stuckMost = 100
 // Health is how the packs stand, as of the last pass over the index and the
 // nodes' states of now. Nobody is asked for it.
 type Health struct {
-	When  time.Time `json:"when"` // of the pass; zero before the first
-	Packs int64     `json:"packs"`
+	When time.Time `json:"when"` // of the pass; zero before the first
+	// Partial: the index has more packs than could be counted in a second.
+	Partial bool  `json:"partial,omitempty"`
+	Packs   int64 `json:"packs"`
 	// Missing[i] is the packs of which i shards are not good now.
 	Missing []int64 `json:"missing"`
 	// Spare[i] is the packs that stay readable when any i operators fail, and
@@ -86,9 +88,11 @@ type Health struct {
 	Spare []int64 `json:"spare"`
 	// Worst is how many operators may fail, whichever, and every object stays
 	// readable; -1 when some pack cannot be read as it is. Whole is the same once
-	// everything is repaired that can be.
+	// repair has done what the nodes of now allow, Full when every shard of every
+	// pack stands at an operator of its own. Below three operators, nodes.
 	Worst      int    `json:"worst"`
 	Whole      int    `json:"whole"`
+	Full       int    `json:"full"`
 	Unreadable int64  `json:"unreadable"` // packs: fewer than k shards now, but enough may come back
 	Lost       int64  `json:"lost"`       // packs: fewer than k shards even if every node came back
 	Shards     Shards `json:"shards"`

@@ -1,15 +1,29 @@
 // Package scrub finds what is wrong with the shards on the nodes and mends it:
-// scrub, audit, repair, rebuild, drain, rebalance and sweep.
+// scrub, audit, repair, rebuild, drain, rebalance and sweep, in the background
+// and when somebody asks.
+//
+// Reading order: scrub.go (what it is made of), need.go (what it needs), view.go
+// (nodes and graces), assess.go (what a pack's shards come to), state.go and
+// marks.go (what is kept over restarts). Finding: presence.go with spool.go
+// (listings against rows), look.go (one shard, looked at directly), settle.go
+// (second looks, extra copies, unknown packs), walk.go (every byte in its turn),
+// audit.go with dice.go (any byte at any time), sweep.go (temporaries). Mending:
+// census.go (one pass over the index), queue.go (worst first), mend.go (one
+// pack). Verbs: request.go, verb.go, meter.go, find.go, repair.go, rebuild.go,
+// drain.go, rebalance.go. What it comes to: health.go, nines.go, metrics.go.
 //
 // It holds no secret: whatever it believes was proven by a root that a trusted
-// key signed. It never imports store; rows of packs come and go through a small
-// interface.
+// key signed. It knows neither objects nor keys, never imports store, and deletes
+// three things only: the file of a shard whose replacement was verified and is
+// recorded, an extra copy of a shard whose n were all just verified, and a
+// temporary that was there two cycles ago.
 package scrub
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -46,50 +60,82 @@ type Config struct {
 	Registry prometheus.Registerer
 }
 
+func (c *Config) defaults() {
+	or := func(d *time.Duration, by time.Duration) {
+		if *d <= 0 {
+			*d = by
+		}
+	}
+	or(&c.Every, 30*day)
+	or(&c.List, day)
+	or(&c.Again, time.Hour)
+	or(&c.Settle, 10*time.Minute)
+	or(&c.Suspect, 4*time.Hour)
+	or(&c.After, day)
+	if c.Audits == 0 {
+		c.Audits = 100
+	}
+	if c.Parallel <= 0 {
+		c.Parallel = 2
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
 // Scrub looks after the shards of one store. It is safe for concurrent use.
 type Scrub struct {
-	c Config // never changes
+	c         Config // never changes
+	m         *metrics
+	dice      dice
+	life      context.Context // lends Health its values; never ends by itself
+	spoolRoom int             // files of a listing held in memory
+
+	saving   chan struct{} // room for one: writes what is kept
+	counting chan struct{} // room for one: takes a census for Health
+	kicked   chan struct{} // room for one: there may be something to repair
+
+	mu      sync.Mutex                        // held over no call of Nodes, Store or FS
+	kept    kept                              // guarded by mu
+	marks   marks                             // guarded by mu
+	held    map[cairn.PackID]bool             // packs whose places somebody here changes; guarded by mu
+	intents map[cairn.PackID][]cairn.Location // what is being put; guarded by mu
+	stuck   map[cairn.PackID]*stuckPack       // guarded by mu
+	stood   string                            // the nodes' states when stuck packs were last tried; guarded by mu
+	tried   map[cairn.NodeID]moment           // when a listing may be tried again; guarded by mu
+	verbs   map[string]bool                   // that run; guarded by mu
+	last    *census                           // guarded by mu
+	waiting string                            // why repair does not go on; guarded by mu
 }
 
 // New makes a Scrub and reads what an earlier one kept in c.Dir; what cannot be
-// read is forgotten, since it can all be found again. ErrInvalid when c is
-// incomplete.
-func New(c Config) (*Scrub, error) {
+// read is forgotten, since it can all be found again. ctx lends its values only.
+// ErrInvalid when c is incomplete; other errors are of the disk.
+func New(ctx context.Context, c Config) (*Scrub, error) {
 	if c.Nodes == nil || c.Store == nil || c.Clock == nil || c.FS == nil || c.Dir == "" {
 		return nil, fmt.Errorf("scrub: incomplete configuration: %w", cairn.ErrInvalid)
 	}
-	return &Scrub{c: c}, nil
+	c.defaults()
+	s := &Scrub{c: c, life: context.WithoutCancel(ctx), spoolRoom: spoolRoom,
+		saving: make(chan struct{}, 1), counting: make(chan struct{}, 1), kicked: make(chan struct{}, 1),
+		marks: newMarks(), held: make(map[cairn.PackID]bool), intents: make(map[cairn.PackID][]cairn.Location),
+		stuck: make(map[cairn.PackID]*stuckPack), tried: make(map[cairn.NodeID]moment), verbs: make(map[string]bool)}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	s.loadIntents()
+	var err error
+	s.m, err = newMetrics(c.Registry, s)
+	return s, err
 }
 
 // Run looks after the shards until ctx ends and everything begun has ended.
-func (s *Scrub) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Scrub lists the nodes and reads as much of their bytes as r says, and mends
-// what it found if r.Repair. A Full scrub that was cut off goes on where it was.
-func (s *Scrub) Scrub(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
-	return Report{Verb: "scrub"}, nil
+func (s *Scrub) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, loop := range []func(context.Context){s.presenceLoop, s.walkLoop, s.auditLoop, s.repairLoop, s.drainLoop} {
+		wg.Go(func() { loop(ctx) })
+	}
+	wg.Wait()
+	s.save(s.life)
+	return ctx.Err()
 }
-
-// Repair makes the shards again that are not good now, worst packs first,
-// without waiting for any grace.
-func (s *Scrub) Repair(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
-	return Report{Verb: "repair"}, nil
-}
-
-// Rebuild makes everything again that stood on a node and does not verify there.
-func (s *Scrub) Rebuild(ctx context.Context, node cairn.NodeID, r Request, progress func(Progress)) (Report, error) {
-	return Report{Verb: "rebuild"}, nil
-}
-
-// Drain moves every shard off a node.
-func (s *Scrub) Drain(ctx context.Context, node cairn.NodeID, r Request, progress func(Progress)) (Report, error) {
-	return Report{Verb: "drain"}, nil
-}
-
-// Rebalance moves shards from full nodes to those with room.
-func (s *Scrub) Rebalance(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
-	return Report{Verb: "rebalance"}, nil
-}
-
-// Health tells how the packs stand, as if the nodes named had failed too.
-func (s *Scrub) Health(without ...cairn.NodeID) Health { return Health{} }

@@ -1,0 +1,332 @@
+package scrub
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+)
+
+// A census is one pass over the index. It keeps how many packs stand on each
+// set of nodes, of which there are few, so that what a change of a node's state
+// means for all packs is told without another pass; and the worst packs.
+type census struct {
+	at       time.Time
+	took     time.Duration
+	partial  bool // it was cut off for taking too long
+	packs    int64
+	patterns map[string]*pattern
+	rest     figures // of packs on sets beyond patternsMost, as the nodes stood then
+	nodes    map[cairn.NodeID]*load
+	last     cairn.PackID
+	worst    worstFirst
+	dropped  bool    // there are more packs to mend than in worst
+	stuck    []Stuck // packs that nothing can be done for now, the first ones
+	stuckAll int64
+}
+
+// load is what stands on one node.
+type load struct{ shards, bytes int64 }
+
+// pattern is the packs of one coding whose shards stand on one set of nodes.
+type pattern struct {
+	coding cairn.Coding
+	nodes  []cairn.NodeID // one for each shard in the row, sorted
+	wrong  int            // shards of them with wrong bytes, on whatever node
+	packs  int64
+	bytes  int64 // of one shard each, summed
+}
+
+const (
+	patternsMost = 20_000
+	// queueMost bounds the packs that one pass hands to repair.
+	queueMost = 4096
+)
+
+// candidate is a pack that has something to be made again.
+type candidate struct {
+	id    cairn.PackID
+	good  int
+	spare int
+}
+
+// worse orders by fewest good shards, then by the operators that may fail yet.
+func worse(a, b candidate) int {
+	return cmp.Or(cmp.Compare(a.good, b.good), cmp.Compare(a.spare, b.spare), slices.Compare(a.id[:], b.id[:]))
+}
+
+// worstFirst is a heap with the least bad on top, which goes when there is no
+// more room.
+type worstFirst []candidate
+
+func (w worstFirst) Len() int           { return len(w) }
+func (w worstFirst) Less(i, j int) bool { return worse(w[i], w[j]) > 0 }
+func (w worstFirst) Swap(i, j int)      { w[i], w[j] = w[j], w[i] }
+
+// Push and Pop are for container/heap.
+func (w *worstFirst) Push(x any) { *w = append(*w, x.(candidate)) }
+
+// Pop takes the last.
+func (w *worstFirst) Pop() any {
+	old := *w
+	x := old[len(old)-1]
+	*w = old[:len(old)-1]
+	return x
+}
+
+func (c *census) queue(x candidate) {
+	heap.Push(&c.worst, x)
+	if len(c.worst) > queueMost {
+		heap.Pop(&c.worst)
+		c.dropped = true
+	}
+}
+
+// take makes a census; of the packs to be mended with urgency u those that skip
+// does not leave out are queued. A pass that takes longer than most, if most is
+// not 0, ends early.
+func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.PackID) bool, most time.Duration) (*census, error) {
+	c := &census{at: time.Now(), patterns: make(map[string]*pattern), nodes: make(map[cairn.NodeID]*load)}
+	var key []byte
+	n := 0
+	for row, err := range s.c.Store.Packs(cairn.PackID{}) {
+		if err != nil {
+			return nil, err
+		}
+		if n++; n%1024 == 0 {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if most > 0 && time.Since(c.at) > most {
+				c.partial = true
+				break
+			}
+		}
+		if row.State != index.Spread {
+			continue // staged: the store's; retiring: nobody needs it whole
+		}
+		key = s.count(c, v, row, key)
+		s.sort(c, v, s.assess(v, row), u, skip)
+	}
+	slices.SortFunc(c.worst, worse)
+	c.took = time.Since(c.at)
+	return c, nil
+}
+
+// sort queues a pack that something can be done for.
+func (s *Scrub) sort(c *census, v *view, a assessed, u urgency, skip func(cairn.PackID) bool) {
+	todo := a.toMake(u)
+	if len(todo) == 0 {
+		return
+	}
+	id, why := a.row.Params.ID, ""
+	todo, from := s.plan(&a, todo)
+	switch {
+	case len(todo) == 0:
+		why = a.tooFew()
+	case s.roomFor(v, from) == 0:
+		why = errNowhere.Error()
+	case !skip(id):
+		c.queue(candidate{id, a.good, a.spare})
+	}
+	if why == "" {
+		return
+	}
+	if c.stuckAll++; len(c.stuck) < stuckMost {
+		k := a.row.Params.Coding.K
+		c.stuck = append(c.stuck, Stuck{Pack: id, ID: id.String(), Have: a.readable(), Need: k, Why: why, Lost: a.mayCome() < k})
+	}
+}
+
+// count adds a row to its pattern. key is room for making one.
+func (s *Scrub) count(c *census, v *view, row index.PackRow, key []byte) []byte {
+	p := row.Params
+	c.packs++
+	c.last = p.ID
+	size := p.FileSize()
+	bad := 0
+	var seen uint32
+	at := row.At[:0:0]
+	for _, l := range row.At {
+		if int(l.Index) >= p.Coding.N() {
+			continue
+		}
+		n := c.nodes[l.Node]
+		if n == nil {
+			n = &load{}
+			c.nodes[l.Node] = n
+		}
+		n.shards++
+		n.bytes += size
+		if seen&(1<<l.Index) != 0 {
+			continue
+		}
+		seen |= 1 << l.Index
+		if s.isBad(place{p.ID, l}) && v.of(l.Node).is != gone {
+			bad++
+			continue
+		}
+		at = append(at, l)
+	}
+	slices.SortFunc(at, func(a, b cairn.Location) int { return slices.Compare(a.Node[:], b.Node[:]) })
+	key = append(key[:0], byte(p.Coding.K), byte(p.Coding.M), byte(bad))
+	for _, l := range at {
+		key = append(key, l.Node[:]...)
+	}
+	t := c.patterns[string(key)]
+	if t == nil {
+		t = &pattern{coding: p.Coding, wrong: bad}
+		for _, l := range at {
+			t.nodes = append(t.nodes, l.Node)
+		}
+		if len(c.patterns) >= patternsMost {
+			t.packs, t.bytes = 1, size
+			c.rest.add(v, t)
+			return key
+		}
+		c.patterns[string(key)] = t
+	}
+	t.packs++
+	t.bytes += size
+	return key
+}
+
+// figures is what packs come to at one moment.
+type figures struct {
+	shards                       Shards
+	missing, spare               [cairn.MaxShards + 1]int64 // packs, by how many
+	dead                         int64                      // packs that cannot be read now
+	lost                         int64
+	worst, whole, full           int   // domains that may fail: now, after repair, with all shards on their own
+	packs, mend                  int64 // that worst and full, and whole, are of
+	backPacks, backShards, bytes int64
+	codings                      map[cairn.Coding]int64
+}
+
+// least is the lower of a and b, where a is of so many packs.
+func least(a, b int, packs int64) int {
+	if packs == 0 {
+		return b
+	}
+	return min(a, b)
+}
+
+// add counts the packs of a pattern.
+func (f *figures) add(v *view, t *pattern) {
+	k, n := t.coding.K, t.coding.N()
+	var counts [shardStates]int
+	counts[wrongBytes] = t.wrong
+	domains := make(map[string]int)
+	for _, id := range t.nodes {
+		node := v.of(id)
+		st := stateOf(node, false)
+		counts[st]++
+		if st.good() {
+			domains[v.domain(node)]++
+		}
+	}
+	if none := n - len(t.nodes) - t.wrong; v.all {
+		counts[lost] += none
+	} else {
+		counts[unknown] += none
+	}
+	a := assessed{counts: counts, good: counts[sound] + counts[leavingNode], spare: spareOf(k, domains)}
+	a.row.Params.Coding = t.coding
+	f.missing[n-a.good] += t.packs
+	f.worst = least(f.worst, a.spare, f.packs)
+	f.full = least(f.full, t.coding.M, f.packs)
+	f.packs += t.packs
+	if a.readable() >= k {
+		// What is made again comes to domains that hold none, as far as there are.
+		for i := range min(n-a.good, max(0, v.sound-len(domains))) {
+			domains["made again "+string(rune('a'+i))]++
+		}
+		f.whole = least(f.whole, spareOf(k, domains), f.mend)
+		f.mend += t.packs
+	}
+	switch {
+	case a.mayCome() < k:
+		f.lost += t.packs
+	case a.readable() < k:
+		f.dead += t.packs
+	default:
+		f.spare[max(a.spare, 0)] += t.packs
+	}
+	made := 0
+	for st, c := range counts {
+		if shardState(st).toMake(a.few(), byGrace) {
+			made += c
+		}
+	}
+	if made > 0 {
+		f.backPacks += t.packs
+		f.backShards += int64(made) * t.packs
+		f.bytes += int64(made) * t.bytes
+	}
+	s := &f.shards
+	s.Good += int64(counts[sound]) * t.packs
+	s.Leaving += int64(counts[leavingNode]) * t.packs
+	s.Away += int64(counts[onAway]+counts[onSettled]) * t.packs
+	s.Suspect += int64(counts[onSuspect]+counts[onExpired]) * t.packs
+	s.Quarantined += int64(counts[onQuarantined]+counts[onCondemned]) * t.packs
+	s.Wrong += int64(counts[wrongBytes]) * t.packs
+	s.Missing += int64(counts[lost]+counts[onGone]+counts[onAbsent]) * t.packs
+	s.Unknown += int64(counts[unknown]) * t.packs
+	if f.codings == nil {
+		f.codings = make(map[cairn.Coding]int64)
+	}
+	f.codings[t.coding] += t.packs
+}
+
+// figures applies the nodes' states of now to a census.
+func (c *census) figures(v *view) figures {
+	f := c.rest // a copy but for the map
+	f.codings = nil
+	for _, t := range c.patterns {
+		f.add(v, t)
+	}
+	return f
+}
+
+// recent is a census that is at most age old, or the last one where another
+// would take long. nil, and no error, before there is any.
+func (s *Scrub) recent(ctx context.Context, age time.Duration) (*census, error) {
+	select {
+	case s.counting <- struct{}{}: // one pass serves all that wait for it
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.counting }()
+	c := s.newest()
+	if c != nil && (time.Since(c.at) < age || c.took > healthMost/4) {
+		return c, nil
+	}
+	fresh, err := s.take(ctx, s.view(), byGrace, func(cairn.PackID) bool { return true }, healthMost)
+	if err != nil {
+		return c, err
+	}
+	s.note(fresh)
+	return s.newest(), nil
+}
+
+// healthMost bounds the pass over the index that a look at the health may cost.
+const healthMost = time.Second
+
+// note keeps a census for Health, unless a whole one would give way to a part.
+func (s *Scrub) note(c *census) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil || s.last.partial || !c.partial {
+		s.last = c
+	}
+}
+
+func (s *Scrub) newest() *census {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}

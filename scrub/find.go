@@ -1,0 +1,225 @@
+package scrub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+)
+
+// Scrub lists the nodes, or the one of r.Node, and compares with the rows; with
+// r.Sample or r.Full it then reads that part of the shards whole. A shard that
+// is not there at this look is lost only when it is not there an hour later
+// either, which the next Scrub or Run finds out. With r.Repair it mends what is
+// known to be sick. A scrub of bytes that was cut off goes on where it was. The
+// error is one of the index, or of ctx, or that no node could be listed.
+func (s *Scrub) Scrub(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
+	m := newMeter("scrub", r, progress)
+	if r.Sample < 0 || r.Sample > 1 {
+		return m.done(s), fmt.Errorf("scrub: a sample of %g is no part from 0 to 1: %w", r.Sample, cairn.ErrInvalid)
+	}
+	end, err := s.begin("scrub")
+	if err != nil {
+		return m.done(s), err
+	}
+	defer end()
+	err = s.find(ctx, r, m)
+	if err == nil && r.Repair && !r.DryRun {
+		err = s.repairAll(ctx, Request{Node: r.Node}, m)
+	}
+	s.save(ctx)
+	return m.done(s), err
+}
+
+func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
+	v := s.view()
+	nodes, err := s.chosen(v, r.Node)
+	if err != nil {
+		return err
+	}
+	if r.Full {
+		r.Sample = 1
+	}
+	c, err := s.take(ctx, v, byGrace, func(cairn.PackID) bool { return true }, 0)
+	if err != nil {
+		return err
+	}
+	s.note(c)
+	shards, bytes := int64(0), int64(0)
+	for _, id := range nodes {
+		if l := c.nodes[id]; l != nil {
+			shards += l.shards
+			bytes += int64(r.Sample * float64(l.bytes))
+		}
+	}
+	m.update(func(p *Progress, rep *Report) { p.OfPacks, p.OfBytes = shards, bytes })
+	if r.DryRun {
+		m.update(func(_ *Progress, rep *Report) {
+			rep.Left, rep.LeftSize = shards, bytes
+			rep.says("%s listed, %s compared, %d bytes read", many(int64(len(nodes)), "node"), many(shards, "shard"), bytes)
+		})
+		return nil
+	}
+	if err := s.findPresence(ctx, v, nodes, m); err != nil {
+		return err
+	}
+	second := s.settleMarks(ctx)
+	m.update(func(_ *Progress, rep *Report) {
+		rep.Lost += second.Lost
+		rep.Found += second.Found
+		rep.Removed += second.Removed
+	})
+	if r.Sample > 0 {
+		if err := s.findBytes(ctx, nodes, r, m); err != nil {
+			return err
+		}
+	}
+	m.update(func(_ *Progress, rep *Report) { rep.found() })
+	return ctx.Err()
+}
+
+// findPresence lists nodes, one after another.
+func (s *Scrub) findPresence(ctx context.Context, v *view, nodes []cairn.NodeID, m *meter) error {
+	var causes error
+	listed := 0
+	for _, id := range nodes {
+		m.update(func(p *Progress, _ *Report) { p.Phase, p.Node = "listing", s.name(id) })
+		r, err := s.presence(ctx, id)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			causes = errors.Join(causes, err)
+			m.say("%s was not listed: %v", s.name(id), err)
+			m.update(func(_ *Progress, rep *Report) {
+				rep.says("node %s was not listed: its shards are unknown, not missing", s.name(id))
+			})
+			continue
+		}
+		listed++
+		m.update(func(p *Progress, rep *Report) {
+			p.Packs += r.Shards
+			rep.Packs += r.Packs
+			rep.Shards += r.Shards
+			rep.Read += r.Read
+			rep.Requests += r.Requests
+			rep.Wrong += r.Wrong
+			rep.Missing += r.Missing
+			rep.Lost += r.Lost
+			rep.Unread += r.Unread
+			rep.Unknown += r.Unknown
+		})
+	}
+	if listed == 0 && causes != nil {
+		return fmt.Errorf("scrub: no node could be listed: %w", causes)
+	}
+	return nil
+}
+
+// findBytes reads shards whole, on all nodes at once, one at a time on each.
+func (s *Scrub) findBytes(ctx context.Context, nodes []cairn.NodeID, r Request, m *meter) error {
+	m.update(func(p *Progress, _ *Report) { p.Phase, p.Node, p.Packs = "reading", "", 0 })
+	var wg sync.WaitGroup
+	errs := make([]error, len(nodes))
+	for i, id := range nodes {
+		wg.Go(func() { errs[i] = s.findBytesOn(ctx, id, r, m) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *Scrub) findBytesOn(ctx context.Context, id cairn.NodeID, r Request, m *meter) error {
+	key := fmt.Sprintf("scrub %v %g", id, r.Sample)
+	from, resumed := s.resume(key)
+	if resumed {
+		m.update(func(_ *Progress, rep *Report) { rep.Resumed = true })
+		m.say("going on with node %s where the scrub before was cut off", s.name(id))
+	}
+	for {
+		batch, err := s.batch(ctx, id, from, walkBatch)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			s.finished(ctx, key)
+			return nil
+		}
+		for _, row := range batch {
+			if !chosen(row.Params.ID, id, r.Sample) {
+				continue
+			}
+			if err := s.findShards(ctx, id, row, m); err != nil {
+				return err
+			}
+		}
+		from = batch[len(batch)-1].Params.ID
+		s.reached(ctx, key, from, len(batch))
+	}
+}
+
+// findShards reads what a row has on a node.
+func (s *Scrub) findShards(ctx context.Context, id cairn.NodeID, row index.PackRow, m *meter) error {
+	for _, l := range row.At {
+		if l.Node != id {
+			continue
+		}
+		var x sight
+		if s.view().of(id).answers() {
+			if err := s.c.Nodes.Spend(ctx, id, row.Params.FileSize()); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				return fmt.Errorf("scrub: node %s: %w", s.name(id), err)
+			}
+			x = s.look(ctx, place{row.Params.ID, l}, 0)
+		} else {
+			x.is = sawNothing
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.update(func(p *Progress, rep *Report) {
+			p.Packs++
+			p.Bytes += row.Params.FileSize()
+			rep.Shards++
+			rep.count(x)
+		})
+	}
+	return nil
+}
+
+// chosen draws a part of the shards, the same ones when it is asked again, so
+// that a scrub that is resumed reads what it began to.
+func chosen(id cairn.PackID, node cairn.NodeID, part float64) bool {
+	if part >= 1 {
+		return true
+	}
+	h := fnv.New64a()
+	h.Write(id[:])
+	h.Write(node[:])
+	return float64(h.Sum64()>>11)/(1<<53) < part
+}
+
+// found says what a scrub came to.
+func (r *Report) found() {
+	if r.Wrong+r.Missing+r.Lost+r.Unread == 0 {
+		r.says("everything that was looked at is as it should be: %s", many(r.Shards, "shard"))
+		return
+	}
+	if r.Wrong > 0 {
+		r.says("%s with wrong bytes", many(r.Wrong, "shard"))
+	}
+	if r.Missing > 0 {
+		r.says("%s not there; lost if they are not there in an hour either", many(r.Missing, "shard"))
+	}
+	if r.Lost > 0 {
+		r.says("%s lost: not there at two looks an hour apart", many(r.Lost, "shard"))
+	}
+	if r.Unread > 0 {
+		r.says("nothing could be found out about %s", many(r.Unread, "shard"))
+	}
+}

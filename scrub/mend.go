@@ -1,0 +1,297 @@
+package scrub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/layout"
+)
+
+// What became of one pack.
+type outcome struct {
+	made    int   // shards that stand anew and are recorded
+	bytes   int64 // of their files
+	moved   Moved
+	removed int
+	stuck   *Stuck // why something is left to do
+	busy    bool   // somebody else is at it
+}
+
+var (
+	// errMoved: the row is not as it was when the work was begun.
+	errMoved = errors.New("the shards stand elsewhere by now")
+	// errNowhere: no node may take a shard.
+	errNowhere = errors.New("nowhere to go: add a node, or bring one back")
+)
+
+// mend makes shards of a pack again. want lists the indices, of the row as it
+// stands now.
+//
+// Order, each step durable before the next:
+//
+//  1. the places it will be put to are kept here, so that a crash leaves nothing
+//     on a node that is not known
+//  2. fleet puts the new file under a new name, and reads it back
+//  3. the row names the new place in place of the old, by compare-and-set
+//  4. only then the old file goes
+//
+// A crash leaves at most a second good file of a shard, which the next listing
+// finds and takes up or, all n being verified, removes.
+func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*assessed) []uint8, u urgency) (o outcome, err error) {
+	if !s.hold(id) {
+		return outcome{busy: true}, nil
+	}
+	defer s.let(id)
+	row, err := s.c.Store.Pack(id)
+	if errors.Is(err, cairn.ErrNotExist) || err == nil && row.State != index.Spread {
+		return outcome{}, nil
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	a := s.assess(v, row)
+	todo := want(&a)
+	if len(todo) == 0 {
+		return outcome{}, nil
+	}
+	stuck := func(why string) (outcome, error) {
+		o.stuck = &Stuck{Pack: id, ID: id.String(), Have: a.readable(), Need: row.Params.Coding.K, Why: why, Lost: a.mayCome() < row.Params.Coding.K}
+		return o, nil
+	}
+	todo, from := s.plan(&a, todo)
+	if len(todo) == 0 {
+		return stuck(a.tooFew())
+	}
+	room := s.roomFor(v, from)
+	if room == 0 {
+		return stuck(errNowhere.Error())
+	}
+	missing := todo[:min(room, len(todo))] // data shards first
+	if err := s.spendFor(ctx, &a, from, a.few() || u == atOnce); err != nil {
+		if ctx.Err() != nil {
+			return o, ctx.Err()
+		}
+		return stuck(err.Error())
+	}
+	intent := func(places []cairn.Location) error {
+		s.spendAt(ctx, row.Params.FileSize(), places)
+		return s.intend(ctx, id, places)
+	}
+	defer s.settled(id)
+	start := time.Now()
+	made, cost, ferr := s.c.Nodes.Repair(ctx, row.Params, row.At, missing, intent)
+	o.moved = cost
+	if len(made) > 0 {
+		var old []cairn.Location
+		if old, err = s.place(id, &a, made); err != nil {
+			return o, err
+		}
+		o.made, o.bytes = len(made), int64(len(made))*row.Params.FileSize()
+		s.madeBytes(o.bytes, time.Since(start))
+		o.removed = s.retire(ctx, v, id, old)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return o, ctx.Err()
+	case ferr != nil:
+		return stuck(ferr.Error())
+	case len(missing) < len(todo):
+		return stuck(fmt.Sprintf("%d shards: %v", len(todo)-len(missing), errNowhere))
+	}
+	return o, nil
+}
+
+// plan says which of the shards todo are made now, and which are read for it:
+// those that stand and stay. While these are fewer than k, some that are to be
+// replaced stay another round, since any block of theirs that verifies counts
+// (B12). None are made when there are too few all the same.
+func (s *Scrub) plan(a *assessed, todo []uint8) (make []uint8, from []cairn.Location) {
+	k := a.row.Params.Coding.K
+	for i, sh := range a.shards {
+		if sh.state.readable() && !slices.Contains(todo, uint8(i)) {
+			from = append(from, sh.at)
+		}
+	}
+	make = slices.Clone(todo)
+	for _, st := range []shardState{onQuarantined, onCondemned, wrongBytes} {
+		for i, sh := range a.shards {
+			if len(from) < k && sh.state == st && slices.Contains(make, uint8(i)) {
+				from = append(from, sh.at)
+				make = slices.DeleteFunc(make, func(o uint8) bool { return int(o) == i })
+			}
+		}
+	}
+	if len(from) < k {
+		return nil, from
+	}
+	return make, from
+}
+
+// roomFor is how many nodes may take a shard of a pack of which those at at
+// stay where they are.
+func (s *Scrub) roomFor(v *view, at []cairn.Location) (n int) {
+	for _, id := range v.order {
+		if v.nodes[id].takes() && !slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node == id }) {
+			n++
+		}
+	}
+	return n
+}
+
+// spendFor waits for the budgets of the nodes that are read from. Where few
+// shards are left the data goes before a month's budget, and before a timetable
+// after a minute.
+func (s *Scrub) spendFor(ctx context.Context, a *assessed, at []cairn.Location, urgent bool) error {
+	p := a.row.Params
+	each := (int64(p.Coding.K)*int64(p.Length) + int64(len(at)) - 1) / int64(len(at))
+	for _, l := range at {
+		wait, cancel := ctx, context.CancelFunc(func() {})
+		if urgent {
+			wait, cancel = context.WithTimeout(ctx, time.Minute)
+		}
+		err := s.c.Nodes.Spend(wait, l.Node, each+p.TailSize())
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && !urgent:
+			return err
+		}
+	}
+	return nil
+}
+
+// spendAt counts what is about to be put against the budgets of the nodes that
+// get it. They were chosen for their room, and what was read for it is in hand:
+// nothing is waited for longer than a minute.
+func (s *Scrub) spendAt(ctx context.Context, size int64, at []cairn.Location) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, l := range at {
+		if err := s.c.Nodes.Spend(ctx, l.Node, size); err != nil {
+			s.c.Log.Debug("a shard is put beyond the budget of its node", "node", s.name(l.Node), "err", err)
+		}
+	}
+}
+
+// place records the shards made, in place of whatever the row says of their
+// indices, and returns what was there. The row is not touched where anyone
+// changed the places of these shards since a was taken: what was made is then a
+// second file, dealt with like any other.
+func (s *Scrub) place(id cairn.PackID, a *assessed, made []cairn.Location) (old []cairn.Location, err error) {
+	err = s.c.Store.Placed(id, func(row *index.PackRow) error {
+		old = old[:0]
+		next := make([]cairn.Location, 0, len(row.At)+len(made))
+		for _, l := range row.At {
+			if !slices.ContainsFunc(made, func(m cairn.Location) bool { return m.Index == l.Index }) {
+				next = append(next, l)
+				continue
+			}
+			if !slices.Contains(a.row.At, l) {
+				return fmt.Errorf("pack %v: %w: %w", id, errMoved, cairn.ErrPrecondition)
+			}
+			if !slices.Contains(made, l) {
+				old = append(old, l)
+			}
+		}
+		row.At = append(next, made...)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scrub: placing shards of %v: %w", id, err)
+	}
+	return old, nil
+}
+
+// retire removes the files that the row named before, where their nodes answer.
+// Their replacements were verified and are recorded. What stays is found by a
+// later listing.
+func (s *Scrub) retire(ctx context.Context, v *view, id cairn.PackID, old []cairn.Location) (removed int) {
+	for _, l := range old {
+		s.mu.Lock()
+		s.marks.drop(wrong, place{id, l})
+		s.marks.drop(doubted, place{id, l})
+		s.mu.Unlock()
+		if !v.of(l.Node).answers() {
+			continue
+		}
+		if err := s.c.Nodes.Remove(ctx, id, l); err != nil {
+			s.c.Log.Debug("a replaced shard could not be removed; a listing will find it", "pack", id, "node", v.of(l.Node).Name, "err", err)
+			continue
+		}
+		removed++
+	}
+	return removed
+}
+
+const intentsName = "intents"
+
+// intend makes places durable before anything is put there. A listing that
+// meets them meanwhile leaves them alone.
+func (s *Scrub) intend(ctx context.Context, id cairn.PackID, places []cairn.Location) error {
+	select {
+	case s.saving <- struct{}{}: // held over nothing but writes to this disk
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.saving }()
+	s.mu.Lock()
+	s.intents[id] = append(s.intents[id], places...)
+	var b []byte
+	for _, id := range sortedIDs(s.intents) {
+		for _, l := range s.intents[id] {
+			b = append(b, l.Name(id).String()...)
+			b = append(b, ' ')
+			b = append(b, l.Node.String()...)
+			b = append(b, '\n')
+		}
+	}
+	s.mu.Unlock()
+	if err := durable.WriteFile(s.c.FS, path.Join(s.c.Dir, intentsName), b); err != nil {
+		return fmt.Errorf("scrub: %w", err)
+	}
+	return nil
+}
+
+// settled forgets an intent, here at once and on disk with the next one.
+func (s *Scrub) settled(id cairn.PackID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.intents, id)
+}
+
+// loadIntents turns what a killed process was putting into marks: they are
+// files that may stand and are in no row.
+func (s *Scrub) loadIntents() {
+	b, err := durable.ReadFile(s.c.FS, path.Join(s.c.Dir, intentsName), 1<<20)
+	if err != nil {
+		if !errors.Is(err, cairn.ErrNotExist) {
+			s.c.Log.Warn("what was being placed cannot be read; listings find it", "err", err)
+		}
+		return
+	}
+	now := s.now()
+	for line := range strings.Lines(string(b)) {
+		shard, node, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		name, err := layout.ParseShardName(shard)
+		id, nerr := cairn.ParseNodeID(node)
+		if err == nil && nerr == nil {
+			s.marks.add(extra, place{name.Pack, cairn.Location{Index: name.Index, Node: id, Write: name.Write}}, now)
+		}
+	}
+}
+
+// isIntended reports whether a file is being put right now.
+func (s *Scrub) isIntended(p place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.intents[p.pack], p.Location)
+}

@@ -1,0 +1,272 @@
+package scrub
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"golang.org/x/sync/errgroup"
+)
+
+// found is what the listing of one node came to.
+type found struct {
+	files, shards int64 // listed; recorded for the node
+	absent        []absence
+	extras        []place
+	strangers     []place
+	more          bool // than a listing keeps
+}
+
+// absence is a recorded shard that was not listed as it should be.
+type absence struct {
+	place
+	whole bool // it is listed with another size: read it whole
+}
+
+// looksAtOnce is how many direct looks at one node are under way at a time.
+const looksAtOnce = 8
+
+// presenceLoop lists every node once in List, one after another, and settles
+// what listings raised, until ctx ends.
+func (s *Scrub) presenceLoop(ctx context.Context) {
+	visited := moment(0)
+	for ctx.Err() == nil {
+		changed := s.c.Nodes.Changed()
+		if now := s.now(); s.c.Visit != nil && (visited == 0 || now.since(visited) >= s.c.List) {
+			visited = now
+			if err := s.c.Visit(ctx); err != nil && ctx.Err() == nil {
+				s.c.Log.Warn("markers, roots and keys could not be brought up to date everywhere", "err", err)
+			}
+		}
+		for _, id := range s.dueNodes(s.view()) {
+			s.presence(ctx, id)
+			s.sweep(ctx, id)
+		}
+		s.settleMarks(ctx)
+		s.save(ctx)
+		s.wait(ctx, time.Minute, changed, nil)
+	}
+}
+
+// dueNodes lists the nodes whose listing is due: never listed, back after an
+// absence, or a day ago. Each node has its own time of the day.
+func (s *Scrub) dueNodes(v *view) (out []cairn.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range v.order {
+		m := s.memory(id)
+		h := fnv.New32a()
+		h.Write(id[:])
+		early := s.c.List / 8 * time.Duration(h.Sum32()%1024) / 1024
+		if v.nodes[id].answers() && (m.Listed == 0 || m.Due || v.now.since(m.Listed) >= s.c.List-early) && v.now >= s.tried[id] {
+			s.tried[id] = v.now + moment(5*time.Minute) // should it fail
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// presence lists a node and compares with the rows. Nothing is concluded from
+// the listing alone: each difference is looked at directly, and changes nothing
+// before a second look.
+func (s *Scrub) presence(ctx context.Context, id cairn.NodeID) (r Report, err error) {
+	f, err := s.compare(ctx, id)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.c.Log.Warn("node could not be listed", "node", s.name(id), "err", err)
+		}
+		return r, err
+	}
+	r.Packs, r.Shards, r.Unknown = f.files, f.shards, int64(len(f.strangers))
+	s.raise(f)
+	s.lookAll(ctx, f.absent, &r)
+	now := s.now()
+	s.mu.Lock()
+	m := s.memory(id)
+	m.Due = f.more // there was more than fits: again, when that is settled
+	if ctx.Err() == nil {
+		m.Listed = now
+		s.tried[id] = 0
+		if f.more {
+			s.tried[id] = now + moment(s.c.Again)
+		}
+	}
+	s.mu.Unlock()
+	s.m.listings.Inc()
+	if r.Wrong+r.Lost > 0 {
+		s.kick()
+	}
+	return r, ctx.Err()
+}
+
+// raise marks what was listed and is in no row, as far as there is room.
+func (s *Scrub) raise(f *found) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range f.extras {
+		if _, ok := s.marks.add(extra, p, now); !ok {
+			f.more = true
+		}
+	}
+	for _, p := range f.strangers {
+		if _, ok := s.marks.add(stranger, p, now); !ok {
+			f.more = true
+		}
+	}
+}
+
+// compare joins what the node lists with what the rows say of it, both in order
+// of pack, in bounded memory and without asking the node for anything else.
+func (s *Scrub) compare(ctx context.Context, id cairn.NodeID) (*found, error) {
+	sp := &spool{fs: s.c.FS, dir: s.c.Dir, tag: id.String(), room: s.spoolRoom}
+	defer func() {
+		if err := sp.close(); err != nil {
+			s.c.Log.Warn("files of a listing could not be removed", "err", err)
+		}
+	}()
+	f := &found{}
+	for file, err := range s.c.Nodes.Files(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		f.files++
+		if err := sp.add(file); err != nil {
+			return nil, fmt.Errorf("scrub: listing of %s: %w", s.name(id), err)
+		}
+	}
+	next, stop := iter.Pull2(sp.sorted(ctx))
+	defer stop()
+	file, err, ok := next()
+	n := 0
+	for row, rerr := range s.c.Store.Packs(cairn.PackID{}) {
+		if rerr != nil {
+			return nil, rerr
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		for ok && err == nil && order(file.Shard.Pack, row.Params.ID) < 0 {
+			f.strange(id, file)
+			file, err, ok = next()
+		}
+		var here []File
+		for ok && err == nil && file.Shard.Pack == row.Params.ID {
+			here = append(here, file)
+			file, err, ok = next()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if row.State == index.Spread {
+			f.row(id, row, here)
+		}
+	}
+	for ok && err == nil {
+		f.strange(id, file)
+		file, err, ok = next()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func order(a, b cairn.PackID) int { return comparePlaces(place{pack: a}, place{pack: b}) }
+
+func (f *found) strange(node cairn.NodeID, file File) {
+	if len(f.strangers) >= marksMost {
+		f.more = true
+		return
+	}
+	f.strangers = append(f.strangers, place{file.Shard.Pack, cairn.Location{Index: file.Shard.Index, Node: node, Write: file.Shard.Write}})
+}
+
+// row compares what a row says of the node with what the node lists of its pack.
+func (f *found) row(node cairn.NodeID, row index.PackRow, here []File) {
+	id := row.Params.ID
+	for _, l := range row.At {
+		if l.Node != node {
+			continue
+		}
+		f.shards++
+		size, listed := int64(0), false
+		for _, file := range here {
+			if file.Shard == l.Name(id) {
+				size, listed = file.Size, true
+			}
+		}
+		if listed && size == row.Params.FileSize() {
+			continue
+		}
+		if len(f.absent) >= marksMost {
+			f.more = true
+			continue
+		}
+		f.absent = append(f.absent, absence{place{id, l}, listed})
+	}
+	for _, file := range here {
+		l := cairn.Location{Index: file.Shard.Index, Node: node, Write: file.Shard.Write}
+		if recorded(row, l) {
+			continue
+		}
+		if len(f.extras) >= marksMost {
+			f.more = true
+			return
+		}
+		f.extras = append(f.extras, place{id, l})
+	}
+}
+
+func recorded(row index.PackRow, l cairn.Location) bool {
+	for _, o := range row.At {
+		if o == l {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAll looks at absences directly, a few at a time.
+func (s *Scrub) lookAll(ctx context.Context, all []absence, r *Report) {
+	var g errgroup.Group
+	g.SetLimit(looksAtOnce)
+	results := make(chan sight, len(all)) // room for all
+	for _, p := range all {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			n := uint64(1)
+			if p.whole {
+				n = 0
+			}
+			results <- s.look(ctx, p.place, n)
+			return nil
+		})
+	}
+	_ = g.Wait() // they return none
+	close(results)
+	for x := range results {
+		r.count(x)
+	}
+}
+
+func (r *Report) count(x sight) {
+	r.Read += x.moved.Read
+	r.Requests += int64(x.moved.Requests)
+	switch x.is {
+	case sawWrong:
+		r.Wrong++
+	case sawNone:
+		r.Missing++
+	case sawLost:
+		r.Lost++
+	case sawNothing:
+		r.Unread++
+	}
+}

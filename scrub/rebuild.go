@@ -1,0 +1,117 @@
+package scrub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+)
+
+// Rebuild makes everything again that the rows have on a node and that does not
+// verify there, on it or elsewhere, and repairs the packs that lack shards. A
+// shard that verifies, by one block or with r.Full as a whole, stays where it
+// is. It goes on where one before was cut off.
+func (s *Scrub) Rebuild(ctx context.Context, node cairn.NodeID, r Request, progress func(Progress)) (Report, error) {
+	m := newMeter("rebuild", r, progress)
+	end, err := s.begin("rebuild " + node.String())
+	if err != nil {
+		return m.done(s), err
+	}
+	defer end()
+	err = s.rebuildAll(ctx, node, r, m)
+	return m.done(s), err
+}
+
+func (s *Scrub) rebuildAll(ctx context.Context, node cairn.NodeID, r Request, m *meter) error {
+	l, err := s.loadOf(ctx, node)
+	if err != nil {
+		return err
+	}
+	key := "rebuild " + node.String()
+	from, resumed := s.resume(key)
+	m.update(func(p *Progress, rep *Report) {
+		p.Phase, p.Node = "rebuilding", s.name(node)
+		p.OfPacks, p.OfBytes = l.shards, l.bytes
+		rep.Resumed = resumed && !r.DryRun
+	})
+	if r.DryRun {
+		m.update(func(_ *Progress, rep *Report) {
+			rep.Left, rep.LeftSize = l.shards, l.bytes
+			rep.says("%s of node %s would be looked at, and made again where they do not verify", many(l.shards, "shard"), s.name(node))
+		})
+		return nil
+	}
+	if resumed {
+		m.say("going on where the rebuild before was cut off")
+	}
+	err = s.rows(ctx, node, from, func(ctx context.Context, row index.PackRow) error {
+		return s.rebuildOne(ctx, node, row, r, m)
+	}, func(last cairn.PackID, n int) { s.reached(ctx, key, last, n) })
+	if err != nil {
+		return err
+	}
+	s.finished(ctx, key)
+	if err := s.repairAll(ctx, Request{Node: r.Node}, m); err != nil { // what lost its place in the rows before
+		return err
+	}
+	return nil
+}
+
+func (s *Scrub) rebuildOne(ctx context.Context, node cairn.NodeID, row index.PackRow, r Request, m *meter) error {
+	id := row.Params.ID
+	var sick []uint8
+	n := uint64(1)
+	if r.Full {
+		n = 0
+	}
+	for _, l := range row.At {
+		if l.Node != node {
+			continue
+		}
+		if !s.view().of(node).answers() {
+			sick = append(sick, l.Index)
+			continue
+		}
+		cost, err := s.c.Nodes.Examine(ctx, row.Params, l, 0, n)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.update(func(p *Progress, rep *Report) {
+			p.Bytes += row.Params.FileSize()
+			rep.Read += cost.Read
+			rep.Requests += int64(cost.Requests)
+			switch {
+			case errors.Is(err, cairn.ErrNotExist):
+				rep.Lost++
+			case errors.Is(err, cairn.ErrCorrupt):
+				rep.Wrong++
+			}
+		})
+		if err != nil {
+			sick = append(sick, l.Index)
+		}
+	}
+	if len(sick) == 0 {
+		m.update(func(p *Progress, rep *Report) { p.Packs++; rep.Packs++ })
+		return nil
+	}
+	o, err := s.mend(ctx, id, s.view(), func(a *assessed) []uint8 {
+		// Of the row as it stands now, and only what it still has there.
+		return slices.DeleteFunc(indexOn(a.row, node), func(i uint8) bool { return !slices.Contains(sick, i) })
+	}, atOnce)
+	s.became(ctx, id, o, err)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	m.update(func(p *Progress, rep *Report) {
+		p.Packs++
+		rep.add(o)
+		if err != nil {
+			rep.stuckAt(&Stuck{Pack: id, ID: id.String(), Why: fmt.Sprint(err)})
+		}
+	})
+	return nil
+}

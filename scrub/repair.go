@@ -1,0 +1,126 @@
+package scrub
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-storage/cairn"
+)
+
+// Repair makes the shards again that are not good now, worst packs first,
+// without waiting for any grace but that of nodes that stopped answering only
+// minutes ago. With r.Node only packs that have, or had, a shard there count. It
+// can be cut off at any moment and called again: what was made is recorded pack
+// by pack. The error is one of the index, or of ctx; what could not be mended
+// is in the report, with the reason.
+func (s *Scrub) Repair(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
+	m := newMeter("repair", r, progress)
+	end, err := s.begin("repair")
+	if err != nil {
+		return m.done(s), err
+	}
+	defer end()
+	err = s.repairAll(ctx, r, m)
+	return m.done(s), err
+}
+
+func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
+	only, err := s.only(r)
+	if err != nil {
+		return err
+	}
+	tried := make(map[cairn.PackID]bool) // bounded by queueMost a pass, for packs that fail
+	for {
+		v := s.view()
+		if len(v.order) == 0 {
+			return fmt.Errorf("scrub: there are no nodes: %w", cairn.ErrUnavailable)
+		}
+		c, err := s.take(ctx, v, atOnce, func(id cairn.PackID) bool { return tried[id] || only != nil && !only(id) }, 0)
+		if err != nil {
+			return err
+		}
+		f := c.figures(v)
+		m.update(func(p *Progress, _ *Report) {
+			p.Phase = "repairing"
+			p.OfPacks = p.Packs + max(int64(len(c.worst)), f.backPacks)
+			p.OfBytes = p.Bytes + f.bytes
+		})
+		if r.DryRun {
+			m.update(func(_ *Progress, rep *Report) {
+				rep.Packs = int64(len(c.worst))
+				rep.Left, rep.LeftSize = f.backShards, f.bytes
+				rep.Stuck = c.stuck
+				rep.says("%s would be made again, worst first", many(f.backShards, "shard"))
+			})
+			return nil
+		}
+		if len(c.worst) == 0 {
+			m.update(func(_ *Progress, rep *Report) { rep.repaired(c) })
+			return nil
+		}
+		s.mendAll(ctx, c.worst, atOnce, func(id cairn.PackID, o outcome) {
+			m.update(func(p *Progress, rep *Report) {
+				tried[id] = tried[id] || o.made == 0 || o.stuck != nil
+				p.Packs++
+				p.Bytes += o.bytes
+				rep.add(o)
+			})
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// only is the packs that a request is about; nil for all.
+func (s *Scrub) only(r Request) (func(cairn.PackID) bool, error) {
+	if r.Node == "" {
+		return nil, nil
+	}
+	nodes, err := s.chosen(s.view(), r.Node)
+	if err != nil {
+		return nil, err
+	}
+	return func(id cairn.PackID) bool {
+		row, err := s.c.Store.Pack(id)
+		return err == nil && (len(indexOn(row, nodes[0])) > 0 || len(row.At) < row.Params.Coding.N())
+	}, nil
+}
+
+func (r *Report) add(o outcome) {
+	r.Packs++
+	r.Shards += int64(o.made)
+	r.Made += int64(o.made)
+	r.Removed += int64(o.removed)
+	r.Read += o.moved.Read
+	r.Written += o.moved.Written
+	r.Requests += int64(o.moved.Requests)
+	if o.stuck != nil {
+		r.stuckAt(o.stuck)
+	}
+}
+
+// repaired says what Repair came to, where c is the census after it.
+func (r *Report) repaired(c *census) {
+	r.Left += c.stuckAll
+	for i := range c.stuck {
+		if len(r.Stuck) < stuckMost {
+			r.Stuck = append(r.Stuck, c.stuck[i])
+		}
+	}
+	r.says("%s made again in %s", many(r.Made, "shard"), many(r.Packs, "pack"))
+	if r.Left > 0 {
+		r.says("%s could not be mended: %s", many(r.Left, "pack"), whyMost(r.Stuck))
+	}
+}
+
+// whyMost is the reason that most of the packs have.
+func whyMost(all []Stuck) string {
+	count, most := make(map[string]int), ""
+	for _, s := range all {
+		if count[s.Why]++; count[s.Why] > count[most] {
+			most = s.Why
+		}
+	}
+	return most
+}

@@ -1,0 +1,221 @@
+package scrub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+)
+
+// settleMarks looks a second time at what was marked an hour of observed time
+// ago: shards that were not there, files that are in no row, packs that the
+// index does not know.
+func (s *Scrub) settleMarks(ctx context.Context) (r Report) {
+	v := s.view()
+	if len(v.order) == 0 {
+		return r
+	}
+	s.mu.Lock()
+	doubts := s.marks.due(doubted, v.now, s.c.Again)
+	extras := s.marks.due(extra, v.now, s.c.Again)
+	strangers := s.marks.due(stranger, v.now, s.c.Again)
+	s.mu.Unlock()
+	var again []absence
+	for _, p := range doubts {
+		if v.of(p.Node).answers() {
+			again = append(again, absence{place: p})
+		} else if v.of(p.Node).is == gone {
+			s.forget(p) // its rows say all that is to be said
+		}
+	}
+	s.lookAll(ctx, again, &r)
+	for _, p := range extras {
+		if ctx.Err() != nil {
+			return r
+		}
+		s.settleExtra(ctx, v, p, &r)
+	}
+	s.settleStrangers(ctx, v, strangers, &r)
+	s.pruneWrong(v)
+	return r
+}
+
+// pruneWrong forgets marks of shards that no row names there any more.
+func (s *Scrub) pruneWrong(v *view) {
+	s.mu.Lock()
+	bad := s.marks.due(wrong, v.now, s.c.Again)
+	s.mu.Unlock()
+	for _, p := range bad {
+		row, err := s.c.Store.Pack(p.pack)
+		if errors.Is(err, cairn.ErrNotExist) || err == nil && !recorded(row, p.Location) {
+			s.forget(p)
+		}
+	}
+}
+
+func (s *Scrub) dropMark(k kind, p place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marks.drop(k, p)
+}
+
+// settleExtra deals with a file of a known pack that is in no row. Where the
+// row lacks its shard, or has it where it is lost, it is taken up, once all its
+// bytes are proven. Where it is one too many, it is removed: only when each of
+// the n shards of the row was just verified by a fresh read, so that it is never
+// the one that is needed, and the row has not changed since.
+func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
+	if s.isIntended(p) || !s.hold(p.pack) {
+		return
+	}
+	defer s.let(p.pack)
+	row, err := s.c.Store.Pack(p.pack)
+	if errors.Is(err, cairn.ErrNotExist) {
+		s.dropMark(extra, p) // it is a stranger by now; a listing says so
+		return
+	}
+	if err != nil {
+		return
+	}
+	if row.State != index.Spread || recorded(row, p.Location) || int(p.Index) >= row.Params.Coding.N() || v.of(p.Node).is == gone {
+		s.dropMark(extra, p)
+		return
+	}
+	if !v.of(p.Node).answers() || v.alarm != "" {
+		return
+	}
+	a := s.assess(v, row)
+	if sh := a.shards[p.Index]; sh.state >= onExpired && sh.state != onCondemned {
+		s.takeUp(ctx, &a, p, r)
+		return
+	}
+	s.removeExtra(ctx, row, p, r)
+}
+
+// takeUp records an extra file as the shard that its row lacks.
+func (s *Scrub) takeUp(ctx context.Context, a *assessed, p place, r *Report) {
+	moved, err := s.c.Nodes.Examine(ctx, a.row.Params, p.Location, 0, 0)
+	r.Read += moved.Read
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, cairn.ErrNotExist):
+		s.dropMark(extra, p)
+		return
+	case errors.Is(err, cairn.ErrCorrupt):
+		// It is no shard. Nobody needs it and nobody may say so: it stays, and
+		// every listing sees it again.
+		s.dropMark(extra, p)
+		return
+	case err != nil:
+		return
+	}
+	old, err := s.place(p.pack, a, []cairn.Location{p.Location})
+	if err != nil {
+		if !errors.Is(err, cairn.ErrPrecondition) {
+			s.c.Log.Warn("a shard that was found could not be taken up", "node", s.name(p.Node), "pack", p.pack, "err", err)
+		}
+		return
+	}
+	for _, l := range old {
+		s.forget(place{p.pack, l})
+	}
+	s.dropMark(extra, p)
+	r.Found++
+	s.c.Log.Info("shard was found and taken up", "node", s.name(p.Node), "pack", p.pack, "shard", p.Index)
+}
+
+// removeExtra removes a file of a shard that stands elsewhere.
+func (s *Scrub) removeExtra(ctx context.Context, row index.PackRow, p place, r *Report) {
+	n := row.Params.Coding.N()
+	if good := s.c.Nodes.Verify(ctx, row.Params, row.At); len(good) < n || !coversAll(good, n) {
+		return // it may yet be needed
+	}
+	again, err := s.c.Store.Pack(p.pack)
+	if err != nil || again.State != index.Spread || !slices.Equal(again.At, row.At) || recorded(again, p.Location) {
+		return // only the row that was verified counts
+	}
+	if err := s.c.Nodes.Remove(ctx, p.pack, p.Location); err != nil {
+		s.c.Log.Debug("an extra copy of a shard could not be removed", "node", s.name(p.Node), "pack", p.pack, "err", err)
+		return
+	}
+	s.dropMark(extra, p)
+	r.Removed++
+	s.m.removed.Inc()
+}
+
+// coversAll reports whether each of n shards is among at.
+func coversAll(at []cairn.Location, n int) bool {
+	var seen uint64
+	for _, l := range at {
+		if int(l.Index) < n {
+			seen |= 1 << l.Index
+		}
+	}
+	return seen == 1<<n-1
+}
+
+// settleStrangers has packs adopted that stand on nodes and that the index does
+// not know. Nothing is ever removed for being unknown (A7).
+func (s *Scrub) settleStrangers(ctx context.Context, v *view, all []place, r *Report) {
+	for i := 0; i < len(all) && ctx.Err() == nil; {
+		id := all[i].pack
+		var at []cairn.Location
+		for ; i < len(all) && all[i].pack == id; i++ {
+			if v.of(all[i].Node).is != gone {
+				at = append(at, all[i].Location)
+			}
+		}
+		if err := s.adopt(ctx, id, at, r); err != nil && ctx.Err() == nil {
+			s.c.Log.Warn("a pack that the index does not know could not be taken up", "pack", id, "at", len(at), "err", err)
+		}
+	}
+}
+
+func (s *Scrub) adopt(ctx context.Context, id cairn.PackID, at []cairn.Location, r *Report) error {
+	forget := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, l := range at {
+			s.marks.drop(stranger, place{id, l})
+		}
+	}
+	if len(at) == 0 || s.c.Adopt == nil {
+		forget()
+		return nil
+	}
+	switch _, err := s.c.Store.Pack(id); {
+	case err == nil:
+		forget() // it was on its way; what is not in its row is an extra file now
+		return nil
+	case !errors.Is(err, cairn.ErrNotExist):
+		return err
+	}
+	t, err := s.c.Nodes.Trailer(ctx, id, at)
+	if errors.Is(err, cairn.ErrCorrupt) {
+		forget() // a name that a node made up
+		return nil
+	}
+	if err != nil {
+		return err // those it lies on do not answer now
+	}
+	good := s.c.Nodes.Verify(ctx, t.Params, at)
+	if len(good) < t.Coding.K {
+		if !s.view().all {
+			return nil // more of it may stand on nodes that were not listed yet
+		}
+		return fmt.Errorf("%d of the %d shards that are needed verify: %w", len(good), t.Coding.K, cairn.ErrUnavailable)
+	}
+	what, err := s.c.Adopt(ctx, id, good)
+	if err != nil {
+		return err
+	}
+	forget()
+	r.Found += int64(len(good))
+	s.m.adopted.Inc()
+	s.c.Log.Info("pack that the index did not know was taken up", "pack", id, "shards", len(good), "as", what)
+	return nil
+}
