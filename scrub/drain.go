@@ -51,12 +51,8 @@ func (s *Scrub) drainAll(ctx context.Context, node cairn.NodeID, r Request, m *m
 		m.update(func(p *Progress, rep *Report) {
 			p.Packs++
 			p.Bytes += o.bytes
-			left := rep.Left
 			rep.add(o)
-			if err != nil {
-				rep.stuckAt(&Stuck{Pack: row.Params.ID, ID: row.Params.ID.String(), Why: err.Error()})
-			}
-			rep.Left = left // counted at the end
+			rep.failed(row.Params.ID, o, err)
 		})
 		return nil
 	}, func(cairn.PackID, int) {})
@@ -177,6 +173,7 @@ func (s *Scrub) copyOff(ctx context.Context, v *view, id cairn.PackID, node cair
 		a := s.assess(v, row)
 		old, err := s.place(id, &a, []cairn.Location{made})
 		if err != nil {
+			s.takeBack(ctx, id, []cairn.Location{made})
 			return o, err
 		}
 		o.made++

@@ -7,13 +7,14 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/index"
 )
 
 // sight is what one direct look at a shard came to.
 type sight struct {
 	is    saw
-	moved Moved
+	moved fleet.Moved
 }
 
 type saw int

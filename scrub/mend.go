@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
@@ -19,7 +20,7 @@ import (
 type outcome struct {
 	made    int   // shards that stand anew and are recorded
 	bytes   int64 // of their files
-	moved   Moved
+	moved   fleet.Moved
 	removed int
 	stuck   *Stuck // why something is left to do
 	busy    bool   // somebody else is at it
@@ -92,6 +93,7 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 	if len(made) > 0 {
 		var old []cairn.Location
 		if old, err = s.place(id, &a, made); err != nil {
+			s.takeBack(ctx, id, made)
 			return o, err
 		}
 		o.made, o.bytes = len(made), int64(len(made))*row.Params.FileSize()
@@ -209,6 +211,24 @@ func (s *Scrub) place(id cairn.PackID, a *assessed, made []cairn.Location) (old 
 		return nil, fmt.Errorf("scrub: placing shards of %v: %w", id, err)
 	}
 	return old, nil
+}
+
+// takeBack removes what was just put and cannot be recorded because nothing
+// needs its pack any more. No row, root or checkpoint ever named these files.
+// Where the pack does live on they stay, for a listing to judge.
+func (s *Scrub) takeBack(ctx context.Context, id cairn.PackID, made []cairn.Location) {
+	row, err := s.c.Store.Pack(id)
+	if err != nil || row.State < index.Retiring {
+		return
+	}
+	for _, l := range made {
+		if recorded(row, l) {
+			continue
+		}
+		if err := s.c.Nodes.Remove(ctx, id, l); err != nil {
+			s.c.Log.Debug("a shard of a pack that is retired meanwhile could not be removed", "node", s.name(l.Node), "pack", id, "err", err)
+		}
+	}
 }
 
 // retire removes the files that the row named before, where their nodes answer.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/cairn-storage/cairn"
 )
 
 // meter tells progress of a verb, at most every half second.
@@ -68,10 +70,20 @@ func (m *meter) done(s *Scrub) Report {
 	return m.r
 }
 
-func (r *Report) stuckAt(s *Stuck) {
-	r.Left++
+// stuckAt names a pack, if there is room for another name.
+func (r *Report) stuckAt(s Stuck) {
 	if len(r.Stuck) < stuckMost {
-		r.Stuck = append(r.Stuck, *s)
+		r.Stuck = append(r.Stuck, s)
+	}
+}
+
+// failed names a pack that an outcome left something of to do.
+func (r *Report) failed(id cairn.PackID, o outcome, err error) {
+	switch {
+	case o.stuck != nil:
+		r.stuckAt(*o.stuck)
+	case err != nil:
+		r.stuckAt(Stuck{Pack: id, ID: id.String(), Why: err.Error()})
 	}
 }
 

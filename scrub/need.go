@@ -20,11 +20,11 @@ type Nodes interface {
 	Changed() <-chan struct{}
 	// Files lists one node's shards; an error pair ends it. The marker was looked
 	// at after the last, so an unmounted disk lists nothing without an error.
-	Files(ctx context.Context, node cairn.NodeID) iter.Seq2[File, error]
+	Files(ctx context.Context, node cairn.NodeID) iter.Seq2[fleet.File, error]
 	// Examine proves n bytes from off of the shard at l, 0 for the whole file. nil:
 	// proven. ErrNotExist: the node, marker good, says there is none. ErrCorrupt:
 	// wrong bytes. Anything else says nothing about the shard.
-	Examine(ctx context.Context, p pack.Params, l cairn.Location, off, n uint64) (Moved, error)
+	Examine(ctx context.Context, p pack.Params, l cairn.Location, off, n uint64) (fleet.Moved, error)
 	// Verify returns those of at that stand, by a fresh read of their tails.
 	Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location
 	// Trailer returns the verified trailer of a pack of which only places are known.
@@ -32,9 +32,9 @@ type Nodes interface {
 	// Repair makes the missing shards of a pack again from those at at, each
 	// proven and read back, and returns where. intend is told places before
 	// anything is put there.
-	Repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, Moved, error)
+	Repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, fleet.Moved, error)
 	// Copy makes a second file of the shard at l on another node.
-	Copy(ctx context.Context, p pack.Params, at []cairn.Location, l cairn.Location, intend func([]cairn.Location) error) (cairn.Location, Moved, error)
+	Copy(ctx context.Context, p pack.Params, at []cairn.Location, l cairn.Location, intend func([]cairn.Location) error) (cairn.Location, fleet.Moved, error)
 	// Remove deletes one shard's file; nil once the node says it is not there.
 	Remove(ctx context.Context, id cairn.PackID, l cairn.Location) error
 	// Temporaries lists the files in tmp/ of a node.
@@ -65,18 +65,6 @@ type Store interface {
 // lives of the process. Graces are counted by it and never by the calendar.
 type Clock interface{ Now() time.Duration }
 
-// Moved counts what background work cost.
-type Moved struct {
-	Read, Written int64 // bytes
-	Requests      int
-}
-
-// File is one shard that a node lists.
-type File struct {
-	Shard cairn.ShardName
-	Size  int64
-}
-
 // Outcome is what a look at a node came to.
 type Outcome int
 
@@ -87,10 +75,3 @@ const (
 	Missing
 	Slow
 )
-
-// Add adds what other work cost.
-func (m *Moved) Add(o Moved) {
-	m.Read += o.Read
-	m.Written += o.Written
-	m.Requests += o.Requests
-}

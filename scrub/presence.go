@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/index"
 	"golang.org/x/sync/errgroup"
 )
@@ -154,7 +155,7 @@ func (s *Scrub) compare(ctx context.Context, id cairn.NodeID) (*found, error) {
 			f.strange(id, file)
 			file, err, ok = next()
 		}
-		var here []File
+		var here []fleet.File
 		for ok && err == nil && file.Shard.Pack == row.Params.ID {
 			here = append(here, file)
 			file, err, ok = next()
@@ -178,7 +179,7 @@ func (s *Scrub) compare(ctx context.Context, id cairn.NodeID) (*found, error) {
 
 func order(a, b cairn.PackID) int { return comparePlaces(place{pack: a}, place{pack: b}) }
 
-func (f *found) strange(node cairn.NodeID, file File) {
+func (f *found) strange(node cairn.NodeID, file fleet.File) {
 	if len(f.strangers) >= marksMost {
 		f.more = true
 		return
@@ -187,7 +188,7 @@ func (f *found) strange(node cairn.NodeID, file File) {
 }
 
 // row compares what a row says of the node with what the node lists of its pack.
-func (f *found) row(node cairn.NodeID, row index.PackRow, here []File) {
+func (f *found) row(node cairn.NodeID, row index.PackRow, here []fleet.File) {
 	id := row.Params.ID
 	for _, l := range row.At {
 		if l.Node != node {

@@ -3,7 +3,6 @@ package scrub
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
@@ -142,12 +141,8 @@ func (s *Scrub) relieve(ctx context.Context, node cairn.NodeID, n int64, fills m
 				got[drawn] += o.bytes
 				p.Packs++
 				p.Bytes += o.bytes
-				left := rep.Left
 				rep.add(o)
-				rep.Left = left
-				if err != nil {
-					rep.stuckAt(&Stuck{Pack: row.Params.ID, ID: row.Params.ID.String(), Why: fmt.Sprint(err)})
-				}
+				rep.failed(row.Params.ID, o, err)
 			})
 			break
 		}

@@ -3,7 +3,6 @@ package scrub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/cairn-storage/cairn"
@@ -109,9 +108,7 @@ func (s *Scrub) rebuildOne(ctx context.Context, node cairn.NodeID, row index.Pac
 	m.update(func(p *Progress, rep *Report) {
 		p.Packs++
 		rep.add(o)
-		if err != nil {
-			rep.stuckAt(&Stuck{Pack: id, ID: id.String(), Why: fmt.Sprint(err)})
-		}
+		rep.failed(id, o, err)
 	})
 	return nil
 }

@@ -29,16 +29,24 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 	if err != nil {
 		return err
 	}
-	tried := make(map[cairn.PackID]bool) // bounded by queueMost a pass, for packs that fail
+	failed := make(map[cairn.PackID]*Stuck) // they are not tried twice; at most stuckKept
 	for {
 		v := s.view()
 		if len(v.order) == 0 {
 			return fmt.Errorf("scrub: there are no nodes: %w", cairn.ErrUnavailable)
 		}
-		c, err := s.take(ctx, v, atOnce, func(id cairn.PackID) bool { return tried[id] || only != nil && !only(id) }, 0)
+		var still []Stuck
+		c, err := s.take(ctx, v, atOnce, func(id cairn.PackID) bool {
+			if f := failed[id]; f != nil {
+				still = append(still, *f)
+				return true
+			}
+			return only != nil && !only(id)
+		}, 0)
 		if err != nil {
 			return err
 		}
+		s.note(c)
 		f := c.figures(v)
 		m.update(func(p *Progress, _ *Report) {
 			p.Phase = "repairing"
@@ -54,13 +62,18 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 			})
 			return nil
 		}
-		if len(c.worst) == 0 {
-			m.update(func(_ *Progress, rep *Report) { rep.repaired(c) })
+		if len(c.worst) == 0 || len(failed) >= stuckKept {
+			m.update(func(_ *Progress, rep *Report) { rep.repaired(c, still) })
 			return nil
 		}
 		s.mendAll(ctx, c.worst, atOnce, func(id cairn.PackID, o outcome) {
 			m.update(func(p *Progress, rep *Report) {
-				tried[id] = tried[id] || o.made == 0 || o.stuck != nil
+				switch {
+				case o.stuck != nil:
+					failed[id] = o.stuck
+				case o.made == 0:
+					failed[id] = &Stuck{Pack: id, ID: id.String(), Why: "somebody else is at it"}
+				}
 				p.Packs++
 				p.Bytes += o.bytes
 				rep.add(o)
@@ -95,18 +108,14 @@ func (r *Report) add(o outcome) {
 	r.Read += o.moved.Read
 	r.Written += o.moved.Written
 	r.Requests += int64(o.moved.Requests)
-	if o.stuck != nil {
-		r.stuckAt(o.stuck)
-	}
 }
 
-// repaired says what Repair came to, where c is the census after it.
-func (r *Report) repaired(c *census) {
-	r.Left += c.stuckAll
-	for i := range c.stuck {
-		if len(r.Stuck) < stuckMost {
-			r.Stuck = append(r.Stuck, c.stuck[i])
-		}
+// repaired says what Repair came to, where c is the census after it and failed
+// are packs that were tried in vain.
+func (r *Report) repaired(c *census, failed []Stuck) {
+	r.Left += c.stuckAll + int64(len(failed)+len(c.worst))
+	for _, x := range append(failed, c.stuck...) {
+		r.stuckAt(x)
 	}
 	r.says("%s made again in %s", many(r.Made, "shard"), many(r.Packs, "pack"))
 	if r.Left > 0 {

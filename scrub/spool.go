@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/internal/durable"
 )
 
@@ -24,7 +25,7 @@ type spool struct {
 	dir  string
 	tag  string // of this spool among those of other nodes
 	room int    // files held in memory
-	buf  []File
+	buf  []fleet.File
 	runs []durable.File
 	name []string
 }
@@ -36,12 +37,12 @@ const (
 	spoolPage   = 512 // records read of a run at a time
 )
 
-func compareFiles(a, b File) int {
+func compareFiles(a, b fleet.File) int {
 	return comparePlaces(place{a.Shard.Pack, cairn.Location{Index: a.Shard.Index, Write: a.Shard.Write}},
 		place{b.Shard.Pack, cairn.Location{Index: b.Shard.Index, Write: b.Shard.Write}})
 }
 
-func (p *spool) add(f File) error {
+func (p *spool) add(f fleet.File) error {
 	p.buf = append(p.buf, f)
 	if len(p.buf) < p.room {
 		return nil
@@ -75,8 +76,8 @@ func (p *spool) close() (err error) {
 }
 
 // sorted gives everything added, in order of pack, index and write.
-func (p *spool) sorted(ctx context.Context) iter.Seq2[File, error] {
-	return func(yield func(File, error) bool) {
+func (p *spool) sorted(ctx context.Context) iter.Seq2[fleet.File, error] {
+	return func(yield func(fleet.File, error) bool) {
 		slices.SortFunc(p.buf, compareFiles)
 		var h runHeap
 		if len(p.buf) > 0 {
@@ -85,7 +86,7 @@ func (p *spool) sorted(ctx context.Context) iter.Seq2[File, error] {
 		for _, f := range p.runs {
 			c := &runCursor{file: f}
 			if err := c.fill(); err != nil {
-				yield(File{}, err)
+				yield(fleet.File{}, err)
 				return
 			}
 			if len(c.page) > 0 {
@@ -95,14 +96,14 @@ func (p *spool) sorted(ctx context.Context) iter.Seq2[File, error] {
 		heap.Init(&h)
 		for n := 0; len(h) > 0; n++ {
 			if n%4096 == 0 && ctx.Err() != nil {
-				yield(File{}, ctx.Err())
+				yield(fleet.File{}, ctx.Err())
 				return
 			}
 			c := h[0]
 			f := c.page[0]
 			if c.page = c.page[1:]; len(c.page) == 0 {
 				if err := c.fill(); err != nil {
-					yield(File{}, err)
+					yield(fleet.File{}, err)
 					return
 				}
 			}
@@ -122,7 +123,7 @@ func (p *spool) sorted(ctx context.Context) iter.Seq2[File, error] {
 type runCursor struct {
 	file durable.File
 	off  int64
-	page []File
+	page []fleet.File
 }
 
 func (c *runCursor) fill() error {
@@ -137,7 +138,7 @@ func (c *runCursor) fill() error {
 	c.off += int64(n)
 	c.page = c.page[:0:0]
 	for b = b[:n]; len(b) >= spoolRecord; b = b[spoolRecord:] {
-		var f File
+		var f fleet.File
 		copy(f.Shard.Pack[:], b)
 		f.Shard.Index, f.Shard.Write, f.Size = b[16], binary.LittleEndian.Uint32(b[17:]), int64(binary.LittleEndian.Uint64(b[21:]))
 		c.page = append(c.page, f)

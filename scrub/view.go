@@ -34,7 +34,7 @@ func (n nodeView) answers() bool { return n.is == here || n.is == quarantined ||
 
 // takes reports whether the node may be given shards.
 func (n nodeView) takes() bool {
-	return n.is == here && !n.leaving && (n.State == "ok" || n.State == "suspect")
+	return n.is == here && !n.leaving && (n.State == "ok" || n.State == "new" || n.State == "suspect")
 }
 
 // view is the nodes at one moment, with what graces have passed.
