@@ -167,7 +167,6 @@ func (p *identityParser) seed(name string) (seed [32]byte, err error) {
 // own chance and does not export the encoding; NewIdentity needs it so that the
 // same chance gives the same identity. age itself checks every result.
 func bech32(hrp string, b []byte) string {
-	const charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 	var values []byte
 	acc, bits := 0, 0
 	for _, c := range b {
@@ -180,7 +179,20 @@ func bech32(hrp string, b []byte) string {
 	if bits > 0 {
 		values = append(values, byte(acc<<(5-bits)&31))
 	}
-	var sum []byte
+	check := bech32Polymod(append(bech32Head(hrp, values), 0, 0, 0, 0, 0, 0)) ^ 1
+	for i := range 6 {
+		values = append(values, byte(check>>(5*(5-i))&31))
+	}
+	for i, v := range values {
+		values[i] = bech32Charset[v]
+	}
+	return hrp + "1" + string(values)
+}
+
+const bech32Charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+// bech32Head is what the sum is made over.
+func bech32Head(hrp string, values []byte) (sum []byte) {
 	for i := range len(hrp) {
 		sum = append(sum, hrp[i]>>5)
 	}
@@ -188,15 +200,26 @@ func bech32(hrp string, b []byte) string {
 	for i := range len(hrp) {
 		sum = append(sum, hrp[i]&31)
 	}
-	sum = append(append(sum, values...), 0, 0, 0, 0, 0, 0)
-	check := bech32Polymod(sum) ^ 1
-	for i := range 6 {
-		values = append(values, byte(check>>(5*(5-i))&31))
+	return append(sum, values...)
+}
+
+// bech32Valid reports whether hrp, 1 and data are what bech32 writes for some
+// whole bytes, in lower case.
+func bech32Valid(hrp, data string) bool {
+	var values []byte
+	for i := range len(data) {
+		v := strings.IndexByte(bech32Charset, data[i])
+		if v < 0 {
+			return false
+		}
+		values = append(values, byte(v))
 	}
-	for i, v := range values {
-		values[i] = charset[v]
+	n := len(values) - 6
+	if n < 0 || bech32Polymod(bech32Head(hrp, values)) != 1 {
+		return false
 	}
-	return hrp + "1" + string(values)
+	rest := n * 5 % 8 // bits that fill up the last byte: fewer than a value has, and zero
+	return rest < 5 && (rest == 0 || values[n-1]&(1<<rest-1) == 0)
 }
 
 func bech32Polymod(values []byte) uint32 {

@@ -3,6 +3,7 @@ package crypt
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 
@@ -56,8 +57,14 @@ type Keys struct {
 // WrapEpoch wraps key for recipients (see ParseRecipient), each in an age file
 // of its own, and signs the whole: the bytes of one file of keys/. age draws
 // its own chance, so no two wraps are alike. Recipients that cannot be read,
-// repeat, or are none or too many are ErrInvalid.
+// repeat, need a plugin, or are none or too many are ErrInvalid.
 func WrapEpoch(key EpochKey, epoch uint32, store cairn.StoreID, recipients []string, sign SigningKey) ([]byte, error) {
+	return Plugins(nil).WrapEpoch(key, epoch, store, recipients, sign)
+}
+
+// WrapEpoch is WrapEpoch that also wraps for recipients of plugins. An error of
+// a plugin is returned as it is.
+func (p Plugins) WrapEpoch(key EpochKey, epoch uint32, store cairn.StoreID, recipients []string, sign SigningKey) ([]byte, error) {
 	k := Keys{Store: store, Epoch: epoch, Signer: sign.Public()}
 	if len(recipients) == 0 || len(recipients) > maxWraps {
 		return nil, fmt.Errorf("crypt: wrap epoch %d for %d recipients: needs 1 to %d: %w", epoch, len(recipients), maxWraps, cairn.ErrInvalid)
@@ -72,14 +79,28 @@ func WrapEpoch(key EpochKey, epoch uint32, store cairn.StoreID, recipients []str
 			return nil, fmt.Errorf("crypt: wrap epoch %d: recipient %v is named twice: %w", epoch, r, cairn.ErrInvalid)
 		}
 		seen[r.Tag()] = true
+		to, err := p.recipient(r)
+		if err != nil {
+			return nil, fmt.Errorf("crypt: wrap epoch %d: %w", epoch, err)
+		}
 		var file bytes.Buffer
-		if err := encryptTo(&file, r.age, k.wrapped(key)); err != nil {
+		if err := encryptTo(&file, to, k.wrapped(key)); err != nil {
 			return nil, fmt.Errorf("crypt: wrap epoch %d for %v: %w", epoch, r, err)
 		}
 		k.Wraps = append(k.Wraps, Wrap{Tag: r.Tag(), File: file.Bytes()})
 	}
 	k.sig = sign.Sign(SignKeys, k.signed())
 	return k.Encode(), nil
+}
+
+func (p Plugins) recipient(r Recipient) (age.Recipient, error) {
+	switch {
+	case r.plugin == "":
+		return r.age, nil
+	case p == nil:
+		return nil, fmt.Errorf("recipient %v needs the plugin %s: %w", r, r.plugin, cairn.ErrInvalid)
+	}
+	return p(r)
 }
 
 func encryptTo(to io.Writer, r age.Recipient, plain []byte) error {
@@ -199,16 +220,22 @@ func (k Keys) Open(id Identity) (EpochKey, error) {
 }
 
 // OpenAge unwraps the epoch key with the keys of an owner who brought a
-// recipient of their own. It tries every wrap; ErrDenied when none is for ids.
+// recipient of their own. It tries every wrap; ErrDenied when none is for ids,
+// ErrUnavailable when an identity says that it could not try.
 func (k Keys) OpenAge(ids ...age.Identity) (EpochKey, error) {
+	why := k.denied()
 	for _, wrap := range k.Wraps {
 		for _, id := range ids {
-			if key, err := k.open(wrap, id); err == nil {
+			key, err := k.open(wrap, id)
+			if err == nil {
 				return key, nil
+			}
+			if errors.Is(err, cairn.ErrUnavailable) {
+				why = err
 			}
 		}
 	}
-	return EpochKey{}, k.denied()
+	return EpochKey{}, why
 }
 
 func (k Keys) denied() error {
@@ -220,6 +247,9 @@ func (k Keys) open(wrap Wrap, id age.Identity) (EpochKey, error) {
 		return EpochKey{}, fmt.Errorf("crypt: keys of epoch %d: wrap does not open: %v: %w", k.Epoch, why, cairn.ErrCorrupt)
 	}
 	r, err := age.Decrypt(bytes.NewReader(wrap.File), id)
+	if errors.Is(err, cairn.ErrUnavailable) {
+		return EpochKey{}, fmt.Errorf("crypt: keys of epoch %d: %w", k.Epoch, err)
+	}
 	if err != nil {
 		return bad(err)
 	}

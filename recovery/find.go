@@ -121,6 +121,8 @@ func Find(ctx context.Context, c FindConfig) (Found, error) {
 		return out, fmt.Errorf("recovery: no node of store %s lets this identity in (%s): %w", f.store.Short(), causes(out.Answers), cairn.ErrDenied)
 	case c.Kit == nil && !slices.ContainsFunc(out.Answers, func(a NodeAnswer) bool { return a.Err == nil }):
 		return out, fmt.Errorf("recovery: no node of store %s answered (%s): %w", f.store.Short(), causes(out.Answers), cairn.ErrUnavailable)
+	case f.unable != nil:
+		return out, fmt.Errorf("recovery: the keys of store %s could not be tried: %w", f.store.Short(), f.unable)
 	case f.denied > 0:
 		return out, fmt.Errorf("recovery: this identity is of none of the owners of store %s: its keys are wrapped for others: %w", f.store.Short(), cairn.ErrDenied)
 	case f.unvouched > 0:
@@ -149,7 +151,9 @@ type finder struct {
 	store cairn.StoreID
 
 	mu      sync.Mutex
-	answers map[string]*answer // by key of the node; guarded by mu while nodes are asked
+	opened  map[string]crypt.EpochKey // files of keys by path, which names their hash
+	unable  error                     // why an identity could not be tried, which is not that it does not fit
+	answers map[string]*answer        // by key of the node; guarded by mu while nodes are asked
 	roots   map[string]*rootFile
 	files   map[string]KeysFile // of keys/, whoever signed them; guarded likewise
 
@@ -164,7 +168,7 @@ type finder struct {
 }
 
 func newFinder(c FindConfig) (*finder, error) {
-	f := &finder{c: c, store: c.Store, answers: make(map[string]*answer), roots: make(map[string]*rootFile), files: make(map[string]KeysFile)}
+	f := &finder{c: c, store: c.Store, answers: make(map[string]*answer), roots: make(map[string]*rootFile), files: make(map[string]KeysFile), opened: make(map[string]crypt.EpochKey)}
 	if f.c.Log == nil {
 		f.c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -31,14 +31,32 @@ type Owner struct {
 	Ages     []age.Identity  // what opens files for the owner; never empty
 }
 
+// Ask is what an identity may want of a person; what is nil cannot be asked.
+type Ask struct {
+	Passphrase func() (string, error) // of the file
+	// What a plugin of age asks for or shows, by its name; Value is a PIN, say,
+	// and Confirm's no may be empty where there is nothing to choose.
+	Message func(plugin, text string)
+	Value   func(plugin, prompt string, secret bool) (string, error)
+	Confirm func(plugin, question, yes, no string) (bool, error)
+}
+
+// OpenIdentityFile is Ask.OpenIdentityFile where nothing but a passphrase can be
+// asked, and that neither where passphrase is nil.
+func OpenIdentityFile(b []byte, passphrase func() (string, error)) (Owner, error) {
+	return Ask{Passphrase: passphrase}.OpenIdentityFile(b)
+}
+
 // OpenIdentityFile reads the file that an owner recovers with: one that cairn
-// init wrote, a file of age keys (AGE-SECRET-KEY-1...), or an OpenSSH private
-// key of kind ed25519; the first two may be locked with a passphrase by age,
-// the last by ssh-keygen. passphrase is asked only then, and may be nil.
+// init wrote, a file of age keys (AGE-SECRET-KEY-1..., AGE-PLUGIN-NAME-1... of
+// a plugin, whose program runs when something is to be opened), or an OpenSSH
+// private key of kind ed25519; all but the last may be locked with a passphrase
+// by age, the last by ssh-keygen.
 //
 // ErrInvalid says what the file is instead and what to do, ErrDenied that the
 // passphrase is wrong. Errors quote nothing of the file.
-func OpenIdentityFile(b []byte, passphrase func() (string, error)) (Owner, error) {
+func (a Ask) OpenIdentityFile(b []byte) (Owner, error) {
+	passphrase := a.Passphrase
 	bad := func(why string) (Owner, error) {
 		return Owner{}, fmt.Errorf("identity file: %s: %w", why, cairn.ErrInvalid)
 	}
@@ -56,7 +74,8 @@ func OpenIdentityFile(b []byte, passphrase func() (string, error)) (Owner, error
 		if bytes.HasPrefix(plain, []byte(ageMagic)) || bytes.HasPrefix(plain, []byte(armorMagic)) {
 			return bad("it is locked twice; unlock it with age --decrypt first")
 		}
-		return OpenIdentityFile(plain, nil)
+		a.Passphrase = nil
+		return a.OpenIdentityFile(plain)
 	case bytes.HasPrefix(text, []byte(sshMagic)):
 		id, err := openSSH(text, passphrase)
 		if err != nil {
@@ -65,12 +84,10 @@ func OpenIdentityFile(b []byte, passphrase func() (string, error)) (Owner, error
 		return Owner{Ages: []age.Identity{id}}, nil
 	}
 	switch first := firstLine(b); {
-	case strings.HasPrefix(first, "AGE-PLUGIN-"):
-		return bad("keys of age plugins are not taken; recover with another owner's identity, or decrypt what the plugin protects with age first")
 	case strings.HasPrefix(first, "AGE-SECRET-KEY-PQ-"):
 		return bad("post-quantum keys are not taken yet; recover with another owner's identity")
-	case strings.HasPrefix(first, "AGE-SECRET-KEY-1"):
-		ids, err := age.ParseIdentities(bytes.NewReader(b))
+	case strings.HasPrefix(first, "AGE-SECRET-KEY-1"), strings.HasPrefix(first, "AGE-PLUGIN-"):
+		ids, err := a.ageKeys(b)
 		if err != nil {
 			return bad("a line of it is no age key; use an untouched copy")
 		}
@@ -83,6 +100,27 @@ func OpenIdentityFile(b []byte, passphrase func() (string, error)) (Owner, error
 		return Owner{}, err
 	}
 	return Owner{Identity: &id, Ages: []age.Identity{id.Age()}}, nil
+}
+
+// ageKeys reads one key a line, of age itself or of a plugin.
+func (a Ask) ageKeys(b []byte) (ids []age.Identity, err error) {
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		var id age.Identity
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+			continue
+		case strings.HasPrefix(line, "AGE-PLUGIN-"):
+			id, err = a.plugin(line)
+		default:
+			id, err = age.ParseX25519Identity(line)
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // firstLine is the first line that is no comment and not empty.

@@ -97,7 +97,7 @@ func SealKit(kit Kit, recipients []string) ([]byte, error) {
 	defer clear(plain)
 	var file bytes.Buffer
 	w, err := age.Encrypt(&file, to...)
-	if err != nil {
+	if err = recipientsError(err); err != nil {
 		return nil, fmt.Errorf("recovery: kit: %w", err)
 	}
 	if _, err := w.Write(plain); err != nil {
@@ -111,7 +111,7 @@ func SealKit(kit Kit, recipients []string) ([]byte, error) {
 
 // OpenKit opens a kit with an owner's keys. ErrInvalid for what is no kit,
 // ErrDenied for one that was made for others, ErrCorrupt for one that was
-// changed or cut.
+// changed or cut, ErrUnavailable for a plugin that does not work here.
 func OpenKit(b []byte, ids ...age.Identity) (Kit, error) {
 	if !bytes.HasPrefix(b, []byte(ageMagic)) {
 		return Kit{}, fmt.Errorf("recovery: not a recovery kit: `cairn key kit --out FILE` makes one: %w", cairn.ErrInvalid)
@@ -123,6 +123,9 @@ func OpenKit(b []byte, ids ...age.Identity) (Kit, error) {
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
 		return Kit{}, fmt.Errorf("recovery: the kit was made for other owners than this identity is of; give the identity file of one who was an owner when it was made: %w", cairn.ErrDenied)
+	}
+	if cairn.Class(err) != nil { // a plugin's
+		return Kit{}, fmt.Errorf("recovery: kit: %w", err)
 	}
 	if err != nil {
 		return Kit{}, fmt.Errorf("recovery: kit: %v: %w", err, cairn.ErrCorrupt)

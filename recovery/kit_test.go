@@ -12,6 +12,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"filippo.io/age/armor"
+	"filippo.io/age/plugin"
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/layout"
@@ -162,7 +163,8 @@ func TestOpenIdentityFile(t *testing.T) {
 		{"SSH key", sshOpen, "", nil, "", false},
 		{"SSH key, locked", []byte(lockedSSH), "word", nil, "", false},
 		{"SSH key, wrong passphrase", []byte(lockedSSH), "other", cairn.ErrDenied, "passphrase of the SSH key", false},
-		{"plugin", []byte("AGE-PLUGIN-YUBIKEY-1QQPQ\n"), "", cairn.ErrInvalid, "plugins", false},
+		{"plugin with a typing error", []byte("AGE-PLUGIN-YUBIKEY-1QQPQ\n"), "", cairn.ErrInvalid, "no age key", false},
+		{"plugin and age key", []byte("# both\n" + plugin.EncodeIdentity("x", []byte("y")) + "\n\n" + x.String() + "\n"), "", nil, "", false},
 		{"post-quantum", []byte("AGE-SECRET-KEY-PQ-1QQ\n"), "", cairn.ErrInvalid, "post-quantum", false},
 		{"RSA", []byte("-----BEGIN RSA PRIVATE KEY-----\n"), "", cairn.ErrInvalid, "ed25519", false},
 		{"cairn.toml", []byte("[store]\n"), "", cairn.ErrInvalid, "cairn init", false},

@@ -25,9 +25,12 @@ func ageRecipients(texts []string) ([]age.Recipient, error) {
 		}
 		seen[r.String()] = true
 		var a age.Recipient
-		if strings.HasPrefix(r.String(), "age1") {
+		switch {
+		case r.Plugin() != "":
+			a, err = pluginRecipient(r)
+		case strings.HasPrefix(r.String(), "age1"):
 			a, err = age.ParseX25519Recipient(r.String())
-		} else {
+		default:
 			a, err = agessh.ParseRecipient(r.String())
 		}
 		if err != nil {

@@ -36,8 +36,9 @@ type TakeoverConfig struct {
 type Taken struct {
 	Identity   crypt.Identity
 	Delegation []byte
-	Number     uint64 // of Delegation
-	Secrets           // the same epochs, wrapped and signed anew
+	Number     uint64   // of Delegation
+	Secrets             // the same epochs, wrapped and signed anew
+	Unwrapped  []string // owners whose plugin does not work here, and why: these keys do not open for them
 	Sequence   uint64
 	Root       []byte // the takeover root
 	Body       pack.RootBody
@@ -140,12 +141,22 @@ func (t *Taken) wrap(c TakeoverConfig, recipient string) error {
 	}
 	to := []string{recipient}
 	for _, o := range owners {
-		if !slices.Contains(to, o) {
-			to = append(to, o)
+		if slices.Contains(to, o) {
+			continue
 		}
+		// One owner's plugin that this machine lacks must not keep another from
+		// recovering. What was wrapped for them before stands on the nodes still,
+		// and the next change of keys wraps for all.
+		if r, err := crypt.ParseRecipient(o); err == nil && r.Plugin() != "" {
+			if err := CheckRecipients([]string{o}); err != nil {
+				t.Unwrapped = append(t.Unwrapped, fmt.Sprintf("%s: %v", o, err))
+				continue
+			}
+		}
+		to = append(to, o)
 	}
 	for epoch, key := range f.Epochs {
-		b, err := crypt.WrapEpoch(key, epoch, f.Store, to, t.Identity.Sign())
+		b, err := WrapEpoch(key, epoch, f.Store, to, t.Identity.Sign())
 		if err != nil {
 			return fmt.Errorf("recovery: takeover: %w", err)
 		}

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -126,7 +127,7 @@ type epochKey struct {
 // openKeys opens the files of keys that count, those of the newest gateway
 // first.
 func (f *finder) openKeys() {
-	f.keys, f.denied, f.unvouched = make(map[uint32][]epochKey), 0, 0
+	f.keys, f.denied, f.unvouched, f.unable = make(map[uint32][]epochKey), 0, 0, nil
 	trust := func(s cairn.StoreID, k crypt.PublicKey) bool {
 		_, ok := f.gateways[k]
 		return ok && s == f.store
@@ -145,10 +146,16 @@ func (f *finder) openKeys() {
 			}
 			continue
 		}
-		key, err := f.openFor(k)
-		if err != nil || k.Epoch != epoch {
-			f.denied++
-			continue
+		key, opens := f.opened[path]
+		if !opens {
+			if key, err = f.openFor(k); err != nil || k.Epoch != epoch {
+				f.denied++
+				if errors.Is(err, cairn.ErrUnavailable) {
+					f.unable = err
+				}
+				continue
+			}
+			f.opened[path] = key // an identity may ask a person each time
 		}
 		f.keys[epoch] = append(f.keys[epoch], epochKey{key, file, f.gateways[k.Signer]})
 	}

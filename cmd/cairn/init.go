@@ -21,8 +21,9 @@ func initVerb() verb {
 	return verb{
 		name: "init", short: "make a store on this machine",
 		usage: `
-  --recipient KEY   an owner: age1... or an ssh-ed25519 line; repeat for more. Any one
-                    owner recovers the store. No owner's secret is made or stored then
+  --recipient KEY   an owner: age1..., age1name1... of an age plugin, or an ssh-ed25519
+                    line; repeat for more. Any one owner recovers the store. No
+                    owner's secret is made or stored then
   --owner FILE      without --recipient an owner's identity is made and written here
                     (DIR-owner-identity): keep it offline, it is not needed to run
   --passphrase      lock that file with a passphrase, asked for here

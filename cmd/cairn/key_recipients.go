@@ -15,8 +15,10 @@ func keyRecipientsVerb() verb {
 	return verb{
 		name: "key recipients", args: "list | add KEY | remove KEY", short: "the owners, any one of whom recovers the store",
 		usage: `
-KEY is age1... or an ssh-ed25519 line, or the name of a .pub file that holds one. The
-keys of the store are wrapped anew for those who are owners then, on every node.
+KEY is age1..., age1name1... of an age plugin, or an ssh-ed25519 line, or the name of
+a file that holds one. The keys of the store are wrapped anew for those who are owners
+then, on every node; for a plugin's the program age-plugin-name has to be in the PATH
+of the gateway, then and at each later change.
 
 What was wrapped for an owner before stays open to them: after remove, run
 cairn key rotate, so that what is written from then on is not.`,

@@ -21,8 +21,9 @@ func recoverVerb() verb {
 		usage: `
 What it needs: an owner's identity, and the recovery kit or the address of one node.
 
-  --identity FILE        the owner's: the file of cairn init, an age key (AGE-SECRET-KEY-1...)
-                         or an OpenSSH ed25519 key. A passphrase is asked for
+  --identity FILE        the owner's: the file of cairn init, an age key (AGE-SECRET-KEY-1...,
+                         AGE-PLUGIN-NAME-1...) or an OpenSSH ed25519 key. A passphrase,
+                         or what a plugin wants, is asked for
   --passphrase-file FILE or read from a file
   --kit FILE             what cairn key kit wrote, or kit = PATH in cairn.toml
   --from REMOTE          in its place one node: sftp://user@host:port/path or local:/path;

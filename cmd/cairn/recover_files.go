@@ -79,10 +79,12 @@ func (r recoverFlags) owner(ctx context.Context, e *env) (o recovery.Owner, key 
 		return o, nil, fmt.Errorf("--identity: %w", err)
 	}
 	var word string
-	o, err = recovery.OpenIdentityFile(b, func() (string, error) {
+	ask := e.askForPlugins(ctx)
+	ask.Passphrase = func() (string, error) {
 		word, err = readPassphrase(ctx, e, r.passphrase, "Passphrase of "+r.identity+": ")
 		return word, err
-	})
+	}
+	o, err = ask.OpenIdentityFile(b)
 	if err != nil {
 		return o, nil, fmt.Errorf("--identity %s: %w", r.identity, err)
 	}

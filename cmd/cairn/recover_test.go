@@ -26,7 +26,11 @@ type burning struct {
 // checkpoint.
 func newBurning(t *testing.T, more string, initArgs ...string) *burning {
 	t.Helper()
-	m := newMachine(t, "")
+	return newBurningOn(t, newMachine(t, ""), more, initArgs...)
+}
+
+func newBurningOn(t *testing.T, m *machine, more string, initArgs ...string) *burning {
+	t.Helper()
 	m.configure(fmt.Sprintf("kit = %q\n", m.path("kit.age")) + more)
 	m.ok(append([]string{"init", "--owner", m.path("owner")}, initArgs...)...)
 	b := &burning{machine: m, objects: make(map[string]string), nodes: []string{"alice", "bob", "carol", "dora", "erik"}}

@@ -166,6 +166,9 @@ func endText(r engine.RecoverReport, path string) string {
 		}
 		return b.String()
 	}
+	for _, o := range r.Unwrapped {
+		fmt.Fprintf(&b, "owner   %s.  Then: cairn key rotate, so that this owner can recover what is new\n", o)
+	}
 	if r.Waiting != "" {
 		fmt.Fprintf(&b, "wait    nodes take nothing new yet: %s\n", r.Waiting)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/recovery"
 )
 
 // InitConfig says what store to make. FS, Dir and Identity are needed, and
@@ -61,8 +62,8 @@ func Init(ctx context.Context, c InitConfig) (InitResult, error) {
 	if len(c.Recipients) == 0 && c.OwnerFile == "" {
 		return InitResult{}, fmt.Errorf("init: give recipients, or a file for the owner's identity: %w", cairn.ErrInvalid)
 	}
-	for _, r := range c.Recipients {
-		if _, err := crypt.ParseRecipient(r); err != nil {
+	if len(c.Recipients) > 0 {
+		if err := recovery.CheckRecipients(c.Recipients); err != nil {
 			return InitResult{}, fmt.Errorf("init: %w", err)
 		}
 	}
@@ -134,7 +135,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 	public := gate.Public()
 	owners := m.Recipients
 	var delegation []byte
-	var recovery []string
+	var admitted []string
 	if len(owners) == 0 {
 		owner, err := m.owner(gate.Store())
 		if err != nil {
@@ -145,14 +146,14 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 			return InitResult{}, err
 		}
 		delegation, owners = d.Encode(), []string{owner.Public().Recipient}
-		recovery = []string{recoveryKey(owner.Public())}
+		admitted = []string{recoveryKey(owner.Public())}
 	}
 	if err := ctx.Err(); err != nil {
 		return InitResult{}, err
 	}
 	var key crypt.EpochKey
 	rand.Read(key[:]) // never fails
-	keys, err := crypt.WrapEpoch(key, 1, gate.Store(), append([]string{public.Recipient}, owners...), gate.Sign())
+	keys, err := recovery.WrapEpoch(key, 1, gate.Store(), append([]string{public.Recipient}, owners...), gate.Sign())
 	if err != nil {
 		return InitResult{}, err
 	}
@@ -167,7 +168,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 		{filepath.FromSlash(layout.KeyPath(1, crypt.KeysHash(keys))), keys},
 		{ownersFile, linesOf(owners)},
 		{delegationFile, delegation},
-		{recoveryFile, linesOf(recovery)},
+		{recoveryFile, linesOf(admitted)},
 	}
 	for _, f := range files {
 		if f.data == nil {
@@ -186,7 +187,7 @@ func (m *maker) make(ctx context.Context) (InitResult, error) {
 		return InitResult{}, err
 	}
 	out := InitResult{Store: gate.Store(), Short: gate.Store().Short(), Dir: m.Dir, Identity: m.Identity, Owners: owners,
-		AuthorizedKeys: authorizedKeys(gate, owners, recovery)}
+		AuthorizedKeys: authorizedKeys(gate, owners, admitted)}
 	out.AuthorizedKey, out.GatewayKey = out.AuthorizedKeys[0], hex.EncodeToString(public.Sign[:])
 	if delegation != nil {
 		out.OwnerFile, out.Locked = m.OwnerFile, m.Passphrase != ""

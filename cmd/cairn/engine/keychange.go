@@ -13,6 +13,7 @@ import (
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/recovery"
 )
 
 // pendingDir, below secrets/, holds owners and keys as they are to be, from
@@ -82,7 +83,7 @@ func (e *Engine) writePending(s secrets, owners []string, fresh bool) error {
 	}
 	public := e.c.Identity.Public()
 	for n, key := range epochs {
-		b, err := crypt.WrapEpoch(key, n, e.ID, append([]string{public.Recipient}, owners...), e.c.Identity.Sign())
+		b, err := recovery.WrapEpoch(key, n, e.ID, append([]string{public.Recipient}, owners...), e.c.Identity.Sign())
 		if err != nil {
 			return err
 		}

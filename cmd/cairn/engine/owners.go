@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/recovery"
 )
 
 // Owners are the recipients that recover the store.
@@ -18,7 +19,8 @@ func (e *Engine) KeysPending() bool { return e.hasPending() }
 
 // AddOwner wraps the keys of all epochs for one more owner, who recovers the
 // store from then on. It returns when that stands on enough nodes;
-// ErrPrecondition for one who is an owner already.
+// ErrPrecondition for one who is an owner already, ErrUnavailable where the
+// plugin that theirs or another's recipient needs does not work here.
 func (e *Engine) AddOwner(ctx context.Context, recipient string) error {
 	r, err := crypt.ParseRecipient(recipient)
 	if err != nil {
@@ -31,7 +33,12 @@ func (e *Engine) AddOwner(ctx context.Context, recipient string) error {
 		}
 		return fmt.Errorf("%s is an owner already: %w", r, cairn.ErrPrecondition)
 	}
-	return e.changeKeys(ctx, append(owners, r.String()), false)
+	owners = append(owners, r.String())
+	// The kit is one file for all of them.
+	if err := recovery.CheckRecipients(owners); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	return e.changeKeys(ctx, owners, false)
 }
 
 // RemoveOwner leaves an owner out of the keys from now on. What was wrapped for

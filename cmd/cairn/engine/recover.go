@@ -111,6 +111,7 @@ func (r *recoverer) rebuild(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	r.out.Unwrapped = r.taken.Unwrapped
 	if err := r.writeSecrets(); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}

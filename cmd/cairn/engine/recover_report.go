@@ -50,5 +50,8 @@ type RecoverReport struct {
 	Unread    []string        `json:"unread"` // the first of those, and why
 	Took      float64         `json:"took_s"`
 	Rehearsed bool            `json:"rehearsed"`
-	Waiting   string          `json:"waiting,omitempty"` // why nodes do not take shards of the new gateway yet
+	// Unwrapped are owners whose plugin of age does not work on this machine, and
+	// why: the keys that were made anew do not open for them.
+	Unwrapped []string `json:"owners_without_keys,omitempty"`
+	Waiting   string   `json:"waiting,omitempty"` // why nodes do not take shards of the new gateway yet
 }
