@@ -25,7 +25,11 @@ func run(ctx context.Context, e *env, args []string) int {
 		fmt.Fprintf(e.err, "cairn: interrupted%s\n", again)
 		return 130
 	}
-	if err != nil && !errors.Is(err, errSaid) {
+	var said saidStatus
+	if errors.As(err, &said) {
+		return int(said)
+	}
+	if err != nil {
 		for _, line := range errorLines(err) {
 			fmt.Fprintln(e.err, "cairn:", line)
 		}
@@ -61,8 +65,10 @@ func exitStatus(err error) int {
 	return 1
 }
 
-// errSaid ends a verb with status 1 whose output said why already.
-var errSaid = errors.New("said")
+// saidStatus ends a verb with this exit status; its output said why already.
+type saidStatus int
+
+func (s saidStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // manyErrors is an error of several lines, each a fault of its own.
 type manyErrors struct{ error }

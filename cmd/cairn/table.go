@@ -33,7 +33,7 @@ func verbs() []verb {
 // adminVerbs is what a gateway carries out for the others.
 func adminVerbs(e *engine.Engine) []admin.Verb {
 	return []admin.Verb{
-		looks(statusOf().verb(e)), flushAll().verb(e),
+		looks(statusOf().verb(e)), looks(statusWithout().verb(e)), flushAll().verb(e),
 		addNode().verb(e), looks(listNodes().verb(e)), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), looks(nodesFor().verb(e)),
 		createBucket().verb(e), looks(listBuckets().verb(e)), setBucket().verb(e), removeBucket().verb(e),
 		createAccess().verb(e), looks(listAccess().verb(e)), revokeAccess().verb(e),

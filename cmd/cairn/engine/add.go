@@ -178,14 +178,16 @@ func (e *Engine) coding() string {
 }
 
 // FleetReport says what the nodes come to now.
-func (e *Engine) FleetReport() FleetReport {
+func (e *Engine) FleetReport() FleetReport { return e.fleetReport(e.Store.Coding()) }
+
+func (e *Engine) fleetReport(coding string) FleetReport {
 	nodes, _ := e.Fleet.Status()
 	operators := make(map[string]bool)
 	for _, n := range nodes {
 		operators[n.Operator] = true
 	}
 	r := FleetReport{Nodes: len(nodes), Operators: len(operators)}
-	if c, err := e.Fleet.Coding(e.Store.Coding()); err == nil {
+	if c, err := e.Fleet.Coding(coding); err == nil {
 		r.Coding, r.Usable, r.Fatal = c.String(), int64(e.Fleet.Usable(c)), e.Fleet.Fatal(c)
 	}
 	return r

@@ -7,8 +7,8 @@
 // the state directory), init.go and owner.go (how it comes to be), transport.go
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
 // measure.go, check.go, set.go and remove.go (the nodes), declare.go (what
-// cairn.toml declares), status.go and recoverable.go (all figures in one),
-// texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
+// cairn.toml declares), status.go, glance.go, holdings.go, durability.go, judge.go and
+// recoverable.go (all figures in one, and what they mean), progress.go, texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
 // (what recovery needs on the nodes), owners.go, rotate.go and keychange.go (who
 // opens the store, and under which keys), gateways.go, authorized.go and
 // passphrase.go (the files of that), kit.go; recover.go (a burnt gateway brought
@@ -96,6 +96,7 @@ type Engine struct {
 	metrics *backends.Metrics // nil without a registry
 	started time.Time
 	turn    chan struct{} // held by whoever changes keys
+	look    glance        // at this machine, for Status
 
 	mu      sync.Mutex
 	secrets secrets // guarded by mu
@@ -122,7 +123,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if s.closed, err = closedEpochs(c.FS, c.File.Dir, s); err != nil {
 		return nil, err
 	}
-	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now(), turn: make(chan struct{}, 1)}
+	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now(), turn: newTurn()}
 	e.kit = newKitWriter(c, func() (recovery.Kit, error) { return e.keeper.Kit() })
 	if c.Registry != nil {
 		if e.metrics, err = backends.NewMetrics(c.Registry); err != nil {
@@ -228,6 +229,7 @@ func (e *Engine) Keep(ctx context.Context) { e.kept.Run(ctx) }
 // then the fleet both wrote to, then the cache that reads filled. ctx bounds the wait for writes in progress.
 func (e *Engine) Close(ctx context.Context) error {
 	var errs []error
+	e.settleGlance(ctx)
 	if e.Store != nil {
 		errs = append(errs, e.Store.Close(ctx))
 	}

@@ -53,6 +53,8 @@ type kitWriter struct {
 	make func() (recovery.Kit, error)
 	log  *slog.Logger
 
+	turn chan struct{} // held by whoever writes: it waits for the disk, and state for nobody
+
 	mu   sync.Mutex
 	note kitNoted   // guarded by mu, as all below
 	now  crypt.Hash // what a kit would tell now; zero before the first root
@@ -61,7 +63,7 @@ type kitWriter struct {
 
 // newKitWriter makes one that gets its kits from make.
 func newKitWriter(c Config, make func() (recovery.Kit, error)) *kitWriter {
-	w := &kitWriter{fs: c.FS, dir: c.File.Dir, path: c.File.Kit, make: make, log: c.Log}
+	w := &kitWriter{fs: c.FS, dir: c.File.Dir, path: c.File.Kit, make: make, log: c.Log, turn: newTurn()}
 	if b, err := durable.ReadFile(c.FS, w.noteName(), maxSecretsFile); err == nil {
 		_ = json.Unmarshal(b, &w.note) // one that does not parse is none
 	}
@@ -87,17 +89,23 @@ func tells(k recovery.Kit) crypt.Hash {
 // hear is told of every root that makes the kit another one, and of the newest
 // at the start. It waits for this disk only.
 func (w *kitWriter) hear(pack.Root, pack.RootBody) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
 	kit, err := w.make()
 	if err == nil {
+		w.mu.Lock()
 		w.now = tells(kit)
-		if w.path == "" || w.note.Of == w.now && w.stands() {
+		same := w.note.Of == w.now
+		w.mu.Unlock()
+		if w.path == "" || same && w.stands() {
 			return
 		}
 		err = w.write(kit)
 	}
-	if w.err = err; err != nil {
+	w.mu.Lock()
+	w.err = err
+	w.mu.Unlock()
+	if err != nil {
 		w.log.Error("the recovery kit could not be written", "path", w.path, "err", err)
 		return
 	}
@@ -110,7 +118,7 @@ func (w *kitWriter) stands() bool {
 	return err == nil
 }
 
-// write seals and writes the kit of cairn.toml; mu is held.
+// write seals and writes the kit of cairn.toml; the turn is held.
 func (w *kitWriter) write(kit recovery.Kit) error {
 	data, err := recovery.SealKit(kit, kit.Owners)
 	if err == nil {
@@ -122,11 +130,13 @@ func (w *kitWriter) write(kit recovery.Kit) error {
 	return w.remember(kit)
 }
 
-// remember notes that a kit was written; mu is held.
+// remember notes that a kit was written; the turn is held.
 func (w *kitWriter) remember(kit recovery.Kit) error {
-	w.now = tells(kit)
-	w.note = kitNoted{At: time.Now(), Root: kit.Sequence, Of: w.now}
-	b, err := json.Marshal(w.note)
+	note := kitNoted{At: time.Now(), Root: kit.Sequence, Of: tells(kit)}
+	w.mu.Lock()
+	w.now, w.note = note.Of, note
+	w.mu.Unlock()
+	b, err := json.Marshal(note)
 	if err != nil {
 		return err
 	}
@@ -135,8 +145,8 @@ func (w *kitWriter) remember(kit recovery.Kit) error {
 
 // handOut is a kit for a person to write down.
 func (w *kitWriter) handOut() (Kit, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
 	kit, err := w.make()
 	if err != nil {
 		return Kit{}, err
@@ -147,6 +157,9 @@ func (w *kitWriter) handOut() (Kit, error) {
 	}
 	return Kit{Data: data, Root: kit.Sequence, Nodes: len(kit.Nodes), Owners: len(kit.Owners)}, w.remember(kit)
 }
+
+// newTurn is free.
+func newTurn() chan struct{} { return make(chan struct{}, 1) }
 
 func (w *kitWriter) state() KitState {
 	w.mu.Lock()

@@ -91,7 +91,7 @@ func (e *Engine) recoverable() Recoverable {
 }
 
 // advise fills in Advice, and what is wrong in Wrong.
-func (e *Engine) advise(s *Status) {
+func advise(s *Status) {
 	r := &s.Recoverable
 	r.Advice = []string{}
 	advise := func(format string, args ...any) { r.Advice = append(r.Advice, fmt.Sprintf(format, args...)) }

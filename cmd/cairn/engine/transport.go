@@ -79,7 +79,7 @@ func (e *Engine) connect(ctx context.Context, n pack.Node, create bool) (backend
 // dial is connect for whoever logs in; login fills in with what.
 func (c Config) dial(ctx context.Context, n pack.Node, create bool, login func(*sftp.Config) error) (backends.Remote, error) {
 	if !isSFTP(n.Remote) {
-		return rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: n.Option, Create: create, Log: c.Log})
+		return rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: backendOptions(n), Create: create, Log: c.Log})
 	}
 	at, err := sftpPlace(n.Remote)
 	if err != nil {

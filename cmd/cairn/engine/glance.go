@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cache"
+	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/store"
+)
+
+// local is what Status wants to know from this machine. All of it is in memory
+// or nearly so; but each part stands behind a lock that somebody may hold who
+// waits for a disk, or is a row that may have to be read from one.
+type local struct {
+	store store.Status
+	nodes []pack.Node
+	used  map[cairn.NodeID]int64
+	packs *holdings
+	cache cache.Stats
+	rec   Recoverable
+	at    time.Time // it was read
+}
+
+// glancePatience is how long Status waits for this machine before it goes on
+// with what it saw last.
+const glancePatience = time.Second
+
+// glance looks at this machine for whoever asks, once at a time, so that a disk
+// that hangs holds one goroutine and nobody who asks.
+type glance struct {
+	mu    sync.Mutex
+	last  *local        // guarded by mu, as all below
+	err   error         // of the last look
+	busy  chan struct{} // closed when the.look under way ends; nil without one
+	since time.Time     // it began
+	next  time.Time     // when where packs stand is worth counting again
+}
+
+// glance returns what this machine says, and for how long it has been silent:
+// zero when it was asked since the call. ErrUnavailable when it never answered.
+func (e *Engine) glance(ctx context.Context) (local, time.Duration, error) {
+	g, called := &e.look, time.Now()
+	patience := time.NewTimer(glancePatience)
+	defer patience.Stop()
+	for {
+		busy, since := g.join(func() (local, error) { return e.readLocal(context.WithoutCancel(ctx)) })
+		select {
+		case <-busy:
+			if since.Before(called) { // it may have passed by what has changed since
+				continue
+			}
+			l, err := g.result()
+			return l, 0, err
+		case <-ctx.Done():
+			return local{}, 0, ctx.Err()
+		case <-patience.C:
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		silent := time.Since(since)
+		if g.last == nil {
+			return local{}, 0, fmt.Errorf("the disk of %s has not answered for %v: %w", e.c.File.Dir, silent.Round(time.Second), cairn.ErrUnavailable)
+		}
+		return *g.last, silent, nil
+	}
+}
+
+// join returns the.look under way, or begins one; Close waits for it.
+func (g *glance) join(read func() (local, error)) (busy <-chan struct{}, since time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy == nil {
+		done := make(chan struct{})
+		g.busy, g.since = done, time.Now()
+		go func() {
+			l, err := read()
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			if g.err = err; err == nil {
+				g.last = &l
+			}
+			g.busy = nil
+			close(done)
+		}()
+	}
+	return g.busy, g.since
+}
+
+// result is what the last look that ended found.
+func (g *glance) result() (local, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return local{}, g.err
+	}
+	return *g.last, nil
+}
+
+// settleGlance waits for the.look under way, if there is one.
+func (e *Engine) settleGlance(ctx context.Context) {
+	e.look.mu.Lock()
+	busy := e.look.busy
+	e.look.mu.Unlock()
+	if busy == nil {
+		return
+	}
+	select {
+	case <-busy:
+	case <-ctx.Done():
+	}
+}
+
+// countShare bounds what counting where packs stand may cost: one part in so many of the
+// time at most.
+const countShare = 50
+
+func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
+	l.at = time.Now()
+	if l.store, err = e.Store.Status(ctx); err != nil {
+		return l, err
+	}
+	if l.nodes, err = e.Store.Nodes(); err != nil {
+		return l, err
+	}
+	l.used = make(map[cairn.NodeID]int64, len(l.nodes))
+	for _, n := range l.nodes {
+		l.used[n.ID] = e.Store.Used(n.ID)
+	}
+	l.cache = e.Cache.Stats()
+	l.rec = e.recoverable()
+	e.look.mu.Lock()
+	last, next := e.look.last, e.look.next
+	e.look.mu.Unlock()
+	if last != nil && l.at.Before(next) {
+		l.packs = last.packs
+		return l, nil
+	}
+	if l.packs, err = holdingsOf(e.Store.Packs(cairn.PackID{})); err != nil {
+		return l, err
+	}
+	e.look.mu.Lock()
+	e.look.next = time.Now().Add(countShare * time.Since(l.at))
+	e.look.mu.Unlock()
+	return l, nil
+}

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/netfault"
+	"github.com/cairn-storage/cairn/store"
+)
+
+// hang is a disk that may stop answering.
+type hang struct {
+	on    atomic.Bool
+	stuck chan struct{} // room for one: somebody waits for the disk
+	free  chan struct{} // closed: it answers again
+}
+
+func newHang() *hang { return &hang{stuck: make(chan struct{}, 1), free: make(chan struct{})} }
+
+func (h *hang) before(durable.Step) error {
+	if !h.on.Load() {
+		return nil
+	}
+	select {
+	case h.stuck <- struct{}{}:
+	default:
+	}
+	<-h.free
+	return nil
+}
+
+// release lets the disk answer.
+func (h *hang) release() {
+	h.on.Store(false)
+	close(h.free)
+}
+
+func putInto(ctx context.Context, e *Engine, name string, size int) error {
+	_, err := e.Store.Put(ctx, store.Put{Key: cairn.Key{Bucket: "box", Object: name}, Body: bytes.NewReader(make([]byte, size)), Size: int64(size),
+		Digest: func() (store.Digest, error) { return store.Digest{ETag: "e"}, nil }})
+	return err
+}
+
+// TestStatusAnswersWithAHungDiskAndABlackHoledNode: whoever is called at night
+// asks for the status first, and must not be made to wait by what is wrong.
+func TestStatusAnswersWithAHungDiskAndABlackHoledNode(t *testing.T) {
+	h := newHome(t)
+	disk := newHang()
+	h.fs = durable.Watch(durable.OS(), durable.Hook{Before: disk.before})
+	e := h.open()
+	f := newFriend(t, ownPublic(t, e))
+	line, err := netfault.New(f.address)
+	must(t, err)
+	defer line.Close()
+	_, err = e.AddNode(t.Context(), NodeSpec{Name: "bob", Remote: "sftp://cairn@" + line.Addr() + "/", AcceptNew: true, SkipChecks: true}, nil)
+	must(t, err)
+	for _, name := range []string{"alice", "carol"} {
+		_, err := h.add(e, name)
+		must(t, err)
+	}
+	must(t, e.Store.CreateBucket(t.Context(), "box"))
+	must(t, putInto(t.Context(), e, "a", 3<<20))
+	must(t, e.Store.Flush(t.Context()))
+	_, err = e.Status(t.Context())
+	must(t, err)
+
+	line.BlackHole(true)
+	disk.on.Store(true)
+	var wg sync.WaitGroup
+	for i := range 4 { // small ones, large ones, and one that wants everything sent
+		wg.Go(func() { _ = putInto(t.Context(), e, fmt.Sprint("b", i), 100<<10<<(3*i)) }) // the disk was at fault
+	}
+	wg.Go(func() { _ = e.Store.Flush(t.Context()) })
+	<-disk.stuck
+	for range 3 {
+		start := time.Now()
+		s, err := e.Status(t.Context())
+		must(t, err)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("status took %v", took)
+		}
+		if s.Objects != 1 || len(s.Nodes) != 3 {
+			t.Errorf("%d objects, %d nodes", s.Objects, len(s.Nodes))
+		}
+		start = time.Now()
+		if _, err := e.Without(t.Context(), []string{"bob"}); err != nil || time.Since(start) > 2*time.Second {
+			t.Errorf("without: %v after %v", err, time.Since(start))
+		}
+		e.FleetReport()
+		t.Logf("silent for %.1f s", s.Silent)
+	}
+	disk.release()
+	wg.Wait()
+	line.BlackHole(false)
+	shut(t, e)
+}
+
+// A lock that somebody holds over the disk costs a second, and then the status
+// says so, with what was known before.
+func TestStatusSaysThatTheDiskHangs(t *testing.T) {
+	h := newHome(t)
+	e := h.open()
+	defer shut(t, e)
+	s, err := e.Status(t.Context())
+	must(t, err)
+	e.kit.mu.Lock() // no one holds it over the disk; somebody might one day
+	start := time.Now()
+	if s, err = e.Status(t.Context()); err != nil || s.Silent < glancePatience.Seconds() || time.Since(start) > 2*time.Second {
+		t.Errorf("silent for %.1f s, %v, after %v", s.Silent, err, time.Since(start))
+	}
+	e.look.mu.Lock()
+	e.look.since = e.look.since.Add(-time.Minute)
+	e.look.mu.Unlock()
+	if s, err = e.Status(t.Context()); err != nil || len(s.Do) == 0 || len(s.Wrong) == 0 {
+		t.Errorf("after a minute: %+v, %v", s, err)
+	}
+	e.kit.mu.Unlock()
+	if s, err = e.Status(t.Context()); err != nil || s.Silent > 0 {
+		t.Errorf("silent for %.1f s, %v", s.Silent, err)
+	}
+}

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// rows gives n packs of a coding; at lists, for each shard, the nodes with a file
+// of it: "a", or "ab" for two.
+func rows(n int, coding string, at ...string) iter.Seq2[index.PackRow, error] {
+	c, err := cairn.ParseCoding(coding)
+	if err != nil {
+		panic(err)
+	}
+	return func(yield func(index.PackRow, error) bool) {
+		for i := range n {
+			r := index.PackRow{Params: pack.Params{ID: cairn.NewPackID(uint64(i+1), [10]byte{}), Coding: c}, Bytes: 100, State: index.Spread}
+			for shard, nodes := range at {
+				for _, name := range nodes {
+					r.At = append(r.At, cairn.Location{Index: uint8((shard + i) % len(at)), Node: nodeID(name)})
+				}
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func all(of ...iter.Seq2[index.PackRow, error]) iter.Seq2[index.PackRow, error] {
+	return func(yield func(index.PackRow, error) bool) {
+		for _, rows := range of {
+			for r, err := range rows {
+				if !yield(r, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func nodeID(name rune) (id cairn.NodeID) { id[0] = byte(name); return id }
+
+// states are nodes of one letter each in a state, of operators of their own
+// names: "a:ok b:down".
+func states(text string) (out []NodeState) {
+	for _, word := range strings.Fields(text) {
+		name, state, _ := strings.Cut(word, ":")
+		operator, state2, ok := strings.Cut(state, "@")
+		if ok {
+			operator, state = state2, operator
+		} else {
+			operator = name
+		}
+		out = append(out, NodeState{ID: nodeID(rune(name[0])), Name: name, Operator: operator, State: state, Why: "because", Free: 1 << 40})
+	}
+	return out
+}
+
+func TestHoldingsCountPacksThatStandAlikeTogether(t *testing.T) {
+	h, err := holdingsOf(all(rows(1000, "2+1", "a", "b", "c"), rows(500, "2+1", "c", "a", "b"), rows(10, "2+1", "a", "b", "d"), rows(5, "2+1", "ab", "b", "c")))
+	must(t, err)
+	if len(h.rows) > 2+3 || h.sum.Packs != 1515 || h.sum.Bytes != 151500 {
+		t.Errorf("%d rows of %+v", len(h.rows), h.sum)
+	}
+}
+
+func TestDurability(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		packs              iter.Seq2[index.PackRow, error]
+		nodes              string
+		lost, unreadable   int64
+		lacking            int64
+		mayFail, whenWhole int
+	}{
+		{"all is well", rows(9, "2+1", "a", "b", "c"), "a:ok b:ok c:ok", 0, 0, 0, 1, 1},
+		{"one is down", rows(9, "2+1", "a", "b", "c"), "a:ok b:down c:ok", 0, 0, 9, 0, 1},
+		{"two are", rows(9, "2+1", "a", "b", "c"), "a:ok b:down c:offline", 0, 9, 9, -1, 1},
+		{"a liar can be read from and does not count", rows(9, "2+1", "a", "b", "c"), "a:ok b:down c:quarantined", 0, 0, 9, -1, 1},
+		{"two are given up", rows(9, "2+1", "a", "b", "c"), "a:ok b:gone c:gone", 9, 9, 9, -1, -1},
+		{"two were removed", rows(9, "2+1", "a", "b", "c"), "a:ok", 9, 9, 9, -1, -1},
+		{"a shard is in no row", rows(9, "2+1", "a", "b", ""), "a:ok b:ok c:ok", 0, 0, 9, 0, 0},
+		{"a shard has two files, one of them away", rows(9, "2+1", "a", "bd", "c"), "a:ok b:down c:ok d:ok", 0, 0, 0, 1, 1},
+		{"the worst pack counts", all(rows(9, "2+2", "a", "b", "c", "d"), rows(1, "1+1", "a", "b")), "a:ok b:ok c:down d:ok", 0, 0, 9, 1, 1},
+		{"an operator with two nodes fails with both", rows(9, "2+2", "a", "b", "c", "d"), "a:ok@x b:ok@x c:ok@y d:ok@z", 0, 0, 0, 1, 1},
+		{"with two operators the nodes are what fails", rows(9, "2+2", "a", "b", "c", "d"), "a:ok@x b:ok@x c:ok@y d:ok@y", 0, 0, 0, 2, 2},
+	} {
+		h, err := holdingsOf(c.packs)
+		must(t, err)
+		d := durability(h, states(c.nodes), "2+2")
+		if d.Lost.Packs != c.lost || d.Unreadable.Packs != c.unreadable || d.lacking() != c.lacking || d.MayFail != c.mayFail || d.MayFailWhole != c.whenWhole {
+			t.Errorf("%s: lost %d, unreadable %d, lacking %d, %d may fail (%d when whole): %+v", c.name, d.Lost.Packs, d.Unreadable.Packs, d.lacking(), d.MayFail, d.MayFailWhole, d)
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	h, err := holdingsOf(all(rows(8, "2+2", "a", "b", "c", "d"), rows(2, "1+1", "c", "d")))
+	must(t, err)
+	for _, c := range []struct {
+		nodes, names string
+		unreadable   int64
+		writes       string
+		mayFail      int
+	}{
+		{"a:ok b:ok c:ok d:ok", "a", 0, "2+1", 1},
+		{"a:ok b:ok c:ok d:ok", "a,b", 0, "1+1", 0},
+		{"a:ok b:ok c:ok d:ok", "c,d", 2, "1+1", -1},
+		{"a:ok b:ok c:ok d:ok", "a,b,c", 8, "", -1},
+		{"a:down b:ok c:ok d:ok", "b", 0, "1+1", 0},
+		{"a:ok@x b:ok@x c:ok@y d:ok@z", "x", 0, "1+1", 0},
+		{"a:ok b:ok c:draining d:ok", "a", 0, "1+1", 1},
+	} {
+		w, err := without(h, states(c.nodes), "auto", strings.Split(c.names, ","))
+		must(t, err)
+		if w.Unreadable.Packs != c.unreadable || w.Readable.Packs != 10-c.unreadable || w.Coding != c.writes || w.Writable != (c.writes != "") || w.MayFail != c.mayFail {
+			t.Errorf("%s without %s: %+v", c.nodes, c.names, w)
+		}
+	}
+	_, err = without(h, states("a:ok b:ok"), "auto", []string{"zoe"})
+	wantErr(t, err, cairn.ErrNotExist, "zoe", "a, b")
+}
+
+func TestJudge(t *testing.T) {
+	three := rows(9, "2+1", "a", "b", "c")
+	for _, c := range []struct {
+		name    string
+		packs   iter.Seq2[index.PackRow, error]
+		nodes   string
+		change  func(*Status)
+		state   string
+		summary string
+		do      string // the first thing to do, command or text
+	}{
+		{"all is well", three, "a:ok b:ok c:ok", nil, Whole, "every object is readable and writes go on; any 1 operator may fail", ""},
+		{"nothing there yet", nil, "a:ok b:ok c:ok", nil, Whole, "no pack is there yet", ""},
+		{"no nodes", nil, "", nil, Local, "this disk only", "cairn node add"},
+		{"one of three is down", three, "a:ok b:down c:ok", nil, AtRisk, "no operator may fail (1 when whole)", "bring back b, or add a node"},
+		{"one of four is down", rows(9, "2+2", "a", "b", "c", "d"), "a:ok b:down c:ok d:ok", nil, Degraded, "any 1 operator may fail (2 when whole)", ""},
+		{"one is suspect", three, "a:ok b:suspect c:ok", nil, Degraded, "any 1 operator may fail", ""},
+		{"two of three are down", three, "a:ok b:down c:offline", nil, AtRisk, "9 of 9 packs cannot be read now", "bring back b or c"},
+		{"two of three were given up", three, "a:ok b:gone c:gone", nil, Lost, "9 packs are lost", "cairn repair --dry-run"},
+		{"no node takes shards", three, "a:ok b:ok c:ok", func(s *Status) { s.Fleet.Coding = "" }, AtRisk, "no node takes shards", "cairn node list"},
+		{"the stage is full", three, "a:ok b:ok c:ok", func(s *Status) { s.StagedBytes = 97 }, AtRisk, "writes wait", "cairn flush"},
+		{"bytes are here only for too long", three, "a:ok b:ok c:ok", func(s *Status) { s.HereOnly, s.OldestHere = 1<<20, 1000 }, Degraded, "every object is readable", "cairn flush"},
+		{"bytes are here only for a moment", three, "a:ok b:ok c:ok", func(s *Status) { s.HereOnly, s.OldestHere = 1<<20, 30 }, Whole, "every object is readable", ""},
+		{"the disk hangs", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent = 12 }, AtRisk, "this machine is not well", "cairn events"},
+		{"the disk is slow", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent = 2 }, Whole, "every object", ""},
+		{"another gateway writes", three, "a:ok b:ok c:ok", func(s *Status) { s.Recoverable.Forks = []string{"x"} }, AtRisk, "another gateway", "two gateways"},
+		{"several lied at once", three, "a:ok b:ok c:ok", func(s *Status) { s.Alarm = "several" }, Degraded, "every object", "cairn events"},
+		{"the stage was damaged", three, "a:ok b:ok c:ok", func(s *Status) { s.Damage = []string{"a hole"} }, AtRisk, "not well", ""},
+		{"the kit could not be written", three, "a:ok b:ok c:ok", func(s *Status) { s.Recoverable.Kit.Error = "x" }, Degraded, "every object", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.packs == nil {
+				c.packs = rows(0, "1+0")
+			}
+			h, err := holdingsOf(c.packs)
+			must(t, err)
+			s := Status{Nodes: states(c.nodes), Fleet: FleetReport{Coding: "2+1"}}
+			s.Durability = durability(h, s.Nodes, s.Fleet.Coding)
+			s.StageLimit = 100
+			if c.change != nil {
+				c.change(&s)
+			}
+			judge(&s, 30*time.Second)
+			first := ""
+			if len(s.Do) > 0 {
+				first = s.Do[0].Command + s.Do[0].Text
+			}
+			if s.State != c.state || !strings.Contains(s.Summary, c.summary) || !strings.Contains(first, c.do) || c.do == "" && first != "" {
+				t.Errorf("%s: %s; do %q", s.State, s.Summary, first)
+			}
+			if (s.State == Whole) != (len(s.Wrong) == 0) {
+				t.Errorf("%s with %q", s.State, fmt.Sprint(s.Wrong))
+			}
+		})
+	}
+}
