@@ -69,6 +69,7 @@ type chain struct {
 	newest *rootFile     // nil before the first
 	body   pack.RootBody // of newest; not to be changed
 	here   []string      // names on this disk that are on the chain, oldest first
+	kept   []kept        // of those, what each needs; never changed, only replaced
 	top    uint64        // highest sequence that a root here has or was tried with
 	// own is every root of the chain that is known, by the hash in its name,
 	// with its sequence; 0 where only the hash is known.
@@ -105,6 +106,7 @@ func (c *chain) set(f *rootFile, body pack.RootBody) {
 	c.newest, c.body, c.named = f, body, next
 	c.own[shortHash(f.hash)] = f.Sequence
 	c.here = append(c.here, f.name())
+	c.kept = append(slices.Clip(c.kept), keptOf(f, body))
 	c.top = max(c.top, f.Sequence)
 }
 
@@ -147,10 +149,12 @@ func (k *Keeper) load() (chain, error) {
 		if f.hash == older {
 			c.own[shortHash(f.hash)] = f.Sequence
 			c.here = append(c.here, name)
+			c.kept = append(c.kept, k.keptOld(f))
 			older = f.Prev
 		}
 	}
 	slices.Reverse(c.here)
+	slices.Reverse(c.kept)
 	for _, h := range append(slices.Clone(body.Ancestors), newest.Prev) {
 		if _, ok := c.own[shortHash(h)]; !ok && h != (crypt.Hash{}) {
 			c.own[shortHash(h)] = 0

@@ -61,7 +61,7 @@ func (k *Keeper) prune() error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.chain.here = k.chain.here[len(old):]
+	k.chain.here, k.chain.kept = k.chain.here[len(old):], k.chain.kept[len(old):]
 	return nil
 }
 

@@ -7,7 +7,8 @@
 // secrets.go (epochs and owners change), visit.go (one node brought up to date)
 // with shelf.go, put.go and prune.go, foreign.go (roots that are not ours) and
 // fork.go, admit.go (which nodes may take shards), memory.go (what nodes
-// confirmed), loop.go, glance.go (is there another gateway?), status.go; kit.go with kitfile.go and recipient.go,
+// confirmed), kept.go (what may not be deleted yet), loop.go, glance.go (is there
+// another gateway?), status.go; kit.go with kitfile.go and recipient.go,
 // identityfile.go; find.go with ask.go, trust.go and choose.go; takeover.go;
 // hidden.go (why no secret prints).
 //
@@ -97,6 +98,9 @@ type Config struct {
 	// Need is on how many nodes a root stands: m+1 of the coding new packs
 	// have. Default is what the newest root's nodes and coding come to.
 	Need func() int
+	// Gone reports that a node is not waited for: a person gave it up, or it was
+	// away for too long. It must not wait for the keeper; nil: none is.
+	Gone func(cairn.NodeID) bool
 	// Fork is told once, with an error of class ErrFork, when a node shows that
 	// another gateway writes to the store. It must not wait for the keeper.
 	Fork func(error)
