@@ -97,3 +97,20 @@ func (t *tx) retiredBefore(ids []cairn.PackID, s cairn.Stamp) error {
 	}
 	return nil
 }
+
+// RetiredAt is the stamp of the oldest record that counts and retires the pack;
+// false where none does.
+func (x *Index) RetiredAt(id cairn.PackID) (at cairn.Stamp, ok bool, err error) {
+	if !x.users.enter() {
+		return at, false, errClosed()
+	}
+	defer x.users.leave()
+	truth := x.truth()
+	stamps, err := readRetired(x.db, id)
+	for _, s := range stamps {
+		if truth.counts(s) && (!ok || s.Compare(at) < 0) {
+			at, ok = s, true
+		}
+	}
+	return at, ok, err
+}

@@ -135,7 +135,7 @@ func (s *Store) until(ctx context.Context, done func() (bool, error)) error {
 		select {
 		case <-eased:
 		case <-ctx.Done():
-			return fmt.Errorf("store: checkpoint: packs wait for nodes: %w: %w", errors.Join(ctx.Err(), why), cairn.ErrUnavailable)
+			return fmt.Errorf("store: packs wait for nodes: %w: %w", errors.Join(ctx.Err(), why), cairn.ErrUnavailable)
 		}
 	}
 }

@@ -58,10 +58,10 @@ func (s *Store) closeLog(p *staged, end uint32) {
 }
 
 // closeData ends a data stage whose frames are durable.
-func (s *Store) closeData(p *staged, length uint32, run pack.Run) {
+func (s *Store) closeData(p *staged, length uint32, runs ...pack.Run) {
 	s.mu.Lock()
 	p.length = length
-	p.runs = []pack.Run{run}
+	p.runs = runs
 	p.phase, p.since = closed, time.Now()
 	s.shrink(p)
 	s.mu.Unlock()

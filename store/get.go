@@ -15,13 +15,19 @@ import (
 )
 
 // Open returns an object as it is now and a source of its bytes, which stay
-// those of this version.
+// those of this version, and stay readable, until the source is closed.
 func (s *Store) Open(ctx context.Context, k cairn.Key) (cairn.Object, Source, error) {
-	v, err := s.version(k)
-	if err != nil {
-		return cairn.Object{}, nil, err
+	for {
+		begun := s.pins.begin()
+		v, err := s.version(k)
+		if err != nil {
+			return cairn.Object{}, nil, err
+		}
+		r := &source{s: s, parts: v.Put.Parts, size: int64(v.Put.Size), key: k}
+		if s.pins.add(r, begun) {
+			return object(k, v), r, nil
+		}
 	}
-	return object(k, v), &source{s: s, parts: v.Put.Parts, size: int64(v.Put.Size), key: k}, nil
 }
 
 // Stat returns what is known of an object.
@@ -78,7 +84,11 @@ type source struct {
 	key   cairn.Key
 }
 
-func (r *source) Close() error { return nil }
+// Close ends the pin of what is read.
+func (r *source) Close() error {
+	r.s.pins.end(r)
+	return nil
+}
 
 // Range reads windows of frames ahead of the client: the first small one before
 // it returns, then up to depth larger ones at a time.

@@ -22,6 +22,17 @@ func (j *journaler) enter(row index.PackRow) {
 	j.live[row.Number] = append(j.live[row.Number], row.Params.ID)
 }
 
+// freed notes that files of retired journals, so many bytes, or a whole journal
+// are gone from nodes.
+func (j *journaler) freed(bytes int64, whole bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.bytes -= bytes
+	if whole {
+		j.retired--
+	}
+}
+
 // stood notes that all of a log pack stands, so answers may rest on it.
 func (j *journaler) stood(id cairn.PackID) {
 	j.mu.Lock()

@@ -191,8 +191,9 @@ func (b *body) hold(ctx context.Context, size int64) error {
 	return nil
 }
 
-// done gives the memory back.
+// done gives the memory back, and the packs to whatever refers to them.
 func (b *body) done() {
+	b.s.disown(b.packs)
 	if b.held > 0 {
 		b.s.mem.Release(b.held)
 		b.held = 0

@@ -93,14 +93,14 @@ func (s *Store) linkChain() error {
 			return fmt.Errorf("store: %w", err)
 		}
 		s.seqTop = max(s.seqTop, row.Params.ID.Seq())
-		if row.Kind == pack.Journal && row.State != index.Retired {
+		if row.Kind == pack.Journal {
 			s.jour.enter(row)
 			continue
 		}
 		if row.State != index.Staged { // its files stand until the row is dropped
 			s.account(row, nil)
 		}
-		if row.State == index.Spread && row.Kind != pack.Journal {
+		if row.State == index.Spread {
 			s.nSpread++
 		}
 		if row.Kind == pack.Log && row.State != index.Staged && row.Number > s.chain.done {

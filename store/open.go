@@ -35,6 +35,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.pub, s.calm = context.WithCancel(s.ctx)
 	s.keys.set(c.Epochs, c.Epoch)
+	s.collecting, s.compacting, s.owned = make(chan struct{}, 1), make(chan struct{}, 1), make(map[cairn.PackID]bool)
 	s.ckpt, s.rootTurn, s.rootless = newCheckpoints(), make(chan struct{}, 1), make(chan struct{}, 1)
 	s.jour = newJournaler(s)
 	s.com = committer{s: s, in: make(chan *op), roll: make(chan chan struct{}), quit: make(chan struct{}), stopped: make(chan struct{})}
@@ -46,6 +47,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		if s.idx != nil {
 			_ = s.idx.Close() // what it holds is made again from the stage
 		}
+		_ = s.closeClock() // the first error says more
 		_ = lock.Close()
 		return nil, err
 	}
@@ -58,6 +60,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Roots != nil {
 		s.wg.Go(func() { s.checkpointer(s.pub) })
 		s.wg.Go(func() { s.rooter(s.pub) })
+	}
+	if s.collects() {
+		s.wg.Go(func() { s.collector(s.pub) })
 	}
 	s.wg.Go(func() { s.expirer(s.ctx) })
 	return s, nil
@@ -96,6 +101,9 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.jour.start(); err != nil {
+		return err
+	}
+	if err := s.openGrace(ctx); err != nil {
 		return err
 	}
 	s.keepReserve()

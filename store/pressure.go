@@ -36,8 +36,12 @@ func (s *Store) admit(ctx context.Context, size int64) error {
 	return s.room(ctx, min(size, s.c.small()))
 }
 
-// room waits until n bytes more fit the stage.
-func (s *Store) room(ctx context.Context, n int64) error {
+// room waits until n bytes more fit the stage's share for user data.
+func (s *Store) room(ctx context.Context, n int64) error { return s.roomWithin(ctx, n, userShare) }
+
+// roomWithin is room for a share in percent: compaction, which makes room in the
+// end, may use what is kept from user data.
+func (s *Store) roomWithin(ctx context.Context, n, share int64) error {
 	var late <-chan time.Time
 	for {
 		s.mu.Lock()
@@ -46,7 +50,7 @@ func (s *Store) room(ctx context.Context, n int64) error {
 		if err := s.halt(); err != nil {
 			return err
 		}
-		if used+n <= s.c.StageLimit/100*userShare {
+		if used+n <= s.c.StageLimit/100*share {
 			return nil
 		}
 		if late == nil {

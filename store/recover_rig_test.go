@@ -24,6 +24,8 @@ type rootFile struct {
 	mu     sync.Mutex
 	roots  []pack.RootBody // oldest first; guarded by mu
 	fails  error           // guarded by mu
+	keep   int             // how many are kept, 0 for eight; guarded by mu
+	hold   int             // 1 + how many every node has, 0 for all; guarded by mu
 	before func()          // called before each, without mu
 }
 
@@ -52,6 +54,49 @@ func (f *rootFile) Body() (pack.RootBody, bool) {
 		return pack.RootBody{}, false
 	}
 	return f.roots[len(f.roots)-1], true
+}
+
+// Everywhere has every root everywhere, but for those after the hold.
+func (f *rootFile) Everywhere() (uint64, pack.CutOff) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.roots)
+	if f.hold > 0 {
+		n = min(n, f.hold-1)
+	}
+	if n == 0 {
+		return 0, pack.CutOff{}
+	}
+	return uint64(n), f.roots[n-1].CutOff
+}
+
+// Kept keeps the newest eight, or f.keep.
+func (f *rootFile) Kept() (low uint64, packs map[cairn.PackID]bool, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keep := 8
+	if f.keep > 0 {
+		keep = f.keep
+	}
+	packs = make(map[cairn.PackID]bool)
+	roots := f.roots[max(0, len(f.roots)-keep):]
+	for i, b := range roots {
+		if i == 0 || b.CutOff.Number < low {
+			low = b.CutOff.Number
+		}
+		for _, run := range b.Runs {
+			for _, e := range run.Part.Extents {
+				packs[e.Pack] = true
+			}
+		}
+	}
+	return low, packs, len(roots) > 0
+}
+
+func (f *rootFile) set(keep, hold int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep, f.hold = keep, hold
 }
 
 func (f *rootFile) fail(err error) {

@@ -18,6 +18,14 @@ type Roots interface {
 	Root(ctx context.Context, change func(*pack.RootBody)) error
 	// Body is the body of the newest root, false while there is none.
 	Body() (pack.RootBody, bool)
+	// Everywhere is the newest root that every node not gone is known to have
+	// taken, it or one after it: its sequence, and the cut-off of its checkpoint.
+	// Zeros while there is none.
+	Everywhere() (sequence uint64, cut pack.CutOff)
+	// Kept is what the roots need that are kept, here and on nodes: log packs
+	// above low, and the packs of their checkpoints. known is false while that
+	// cannot be told.
+	Kept() (low uint64, packs map[cairn.PackID]bool, known bool)
 }
 
 // A root that could not be written is tried again after rootRetry, then twice

@@ -103,8 +103,21 @@ func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, 
 	if kind == pack.Log {
 		s.chain.next++
 	}
+	if kind == pack.Data {
+		s.owned[h.Pack] = true
+	}
 	s.adopt(p, 4096+int64(f.Capacity))
 	return p, nil
+}
+
+// disown says that the write for which data packs were made is answered, or given
+// up: what refers to them now is in the index, or nothing does.
+func (s *Store) disown(ids []cairn.PackID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.owned, id)
+	}
 }
 
 // diskError gives an error of this machine's disk a class if it has none.

@@ -90,6 +90,12 @@ type Nodes interface {
 	Changed() <-chan struct{}
 	// SetNodes replaces the nodes by those the store's records name.
 	SetNodes(ctx context.Context, nodes []pack.Node) error
+	// Remove deletes one file of a pack and no other. nil: the node, its marker
+	// good, says that it is not there.
+	Remove(ctx context.Context, id cairn.PackID, l cairn.Location) error
+	// Gone reports that nobody waits for a node any more: a person removed it or
+	// gave it up, or it was away for too long.
+	Gone(id cairn.NodeID) bool
 }
 
 // Config is what a Store is made of. FS, Dir, Nodes, Store, Epochs, Epoch,
@@ -124,8 +130,14 @@ type Config struct {
 	// CheckpointEvery is how long after a checkpoint the next is made, where
 	// something changed; default 1 h.
 	CheckpointEvery time.Duration
-	Log             *slog.Logger
-	Registry        prometheus.Registerer
+	// Clock is observed time, by which graces are measured; default is one of the
+	// store's own in Dir.
+	Clock Clock
+	// Grace is how long a retired pack stays on nodes after every node knows that
+	// it is retired, observed time; default 24 h.
+	Grace    time.Duration
+	Log      *slog.Logger
+	Registry prometheus.Registerer
 }
 
 // SmallObject is the largest body, in bytes, that is gathered in memory and
@@ -160,6 +172,7 @@ func (c *Config) defaults() error {
 	set(&c.SlowWait, 20*time.Second)
 	set(&c.IndexCache, 64<<20)
 	set(&c.CheckpointEvery, time.Hour)
+	set(&c.Grace, 24*time.Hour)
 	if c.Ack != AckStaged && c.Ack != AckSpread {
 		return fmt.Errorf("store: ack = %q; it is %q or %q: %w", c.Ack, AckStaged, AckSpread, cairn.ErrInvalid)
 	}
@@ -209,6 +222,16 @@ type Store struct {
 	turn    chan struct{} // held by whoever tells the fleet of its nodes
 	ckpt    checkpoints
 	keys    keyring
+	owned   map[cairn.PackID]bool        // data packs of writes under way; guarded by mu
+	marks   map[cairn.PackID]cairn.Stamp // newest record when a pack was seen dead; guarded by mu
+	doomed  Doomed                       // as the last collection left it; guarded by mu
+	pins    pins
+
+	clock      Clock
+	ownClock   io.Closer     // nil where the clock is somebody else's, or there is none
+	collecting chan struct{} // held by whoever collects
+	compacting chan struct{} // held by whoever compacts
+	grace      *grace        // of whoever collects
 
 	rootTurn chan struct{} // held by whoever writes a root
 	rootless chan struct{} // room for one: wakes the rooter
@@ -253,6 +276,9 @@ func (s *Store) Close(ctx context.Context) error {
 	s.packs = nil
 	s.mu.Unlock()
 	if cerr := s.idx.Close(); err == nil {
+		err = cerr
+	}
+	if cerr := s.closeClock(); err == nil {
 		err = cerr
 	}
 	if cerr := s.lock.Close(); err == nil {

@@ -25,7 +25,7 @@ func (e *Engine) openKeeper(ctx context.Context) (err error) {
 	e.keeper, err = recovery.New(ctx, recovery.Config{FS: e.c.FS, Dir: e.c.File.Dir, Store: e.ID, Nodes: e.Fleet,
 		Sign: e.c.Identity.Sign(), Delegation: s.delegation, Gateways: s.gateways, Recipient: e.c.Identity.Public().Recipient,
 		Epochs: keys.Epochs, Epoch: keys.Epoch, Closed: keys.Closed, Keys: keys.Keys, Owners: keys.Owners, Identity: e.c.Identity.Encode(),
-		Fork: e.forked, Kit: e.kit.hear, Log: e.c.Log, Registry: e.c.Registry})
+		Gone: e.Fleet.Gone, Fork: e.forked, Kit: e.kit.hear, Log: e.c.Log, Registry: e.c.Registry})
 	return err
 }
 
@@ -87,6 +87,10 @@ func (r roots) Root(ctx context.Context, change func(*pack.RootBody)) error {
 }
 
 func (r roots) Body() (pack.RootBody, bool) { return r.e.keeper.Body() }
+
+func (r roots) Everywhere() (uint64, pack.CutOff) { return r.e.keeper.Everywhere() }
+
+func (r roots) Kept() (uint64, map[cairn.PackID]bool, bool) { return r.e.keeper.Kept() }
 
 // amend sets what the store does not know of a root.
 func (e *Engine) amend(b *pack.RootBody) {

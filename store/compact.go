@@ -1,0 +1,242 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+// Compaction says what to rewrite.
+type Compaction struct {
+	// Want chooses: it sees the row of a pack that objects lie in, and how many of
+	// its bytes are live. It must not call the store.
+	Want   func(row index.PackRow, live uint64) bool
+	DryRun bool // only count
+	// Spend, where it is not nil, waits until n bytes more may be moved, or says
+	// why not, which ends the compaction.
+	Spend func(ctx context.Context, n int64) error
+}
+
+// Compacted is what a compaction did so far.
+type Compacted struct {
+	Packs   int   `json:"packs"` // emptied
+	Of      int   `json:"of"`    // chosen
+	Live    int64 `json:"live_bytes"`
+	Freed   int64 `json:"freed_bytes"` // of pack bytes, in packs that nothing refers to now
+	Waiting int   `json:"waiting"`     // packs that uploads in progress hold
+	Moved   int   `json:"moved"`       // records
+	Made    int   `json:"made"`        // packs written
+	LiveOf  int64 `json:"live_of_bytes"`
+}
+
+// Compact rewrites the live frames of the packs that c wants into new packs of
+// today's coding and epoch, and logs for every version where it lies now. It
+// deletes nothing: a pack that nothing refers to any more is collected in the
+// ordinary way. Packs that hold parts of uploads in progress are left alone and
+// counted. progress, where not nil, is told after every step.
+//
+// It may be ended at any moment and done again: what is moved is moved, and the
+// rest is found again.
+//
+// Order, and what a crash leaves after each step:
+//
+//  1. frames sealed into stages, durable: stages that nothing names, abandoned
+//  2. spread, n shards each verified, and known to the index: packs that nothing
+//     refers to, collected
+//  3. moves, durable in the log, then applied: versions that lie there or here,
+//     both of which stand
+//
+// So at every moment every version lies in packs that stand.
+func (s *Store) Compact(ctx context.Context, c Compaction, progress func(Compacted)) (out Compacted, err error) {
+	if err := s.writable(); err != nil {
+		return out, err
+	}
+	select { // one at a time
+	case s.compacting <- struct{}{}:
+		defer func() { <-s.compacting }()
+	case <-ctx.Done():
+		return out, fmt.Errorf("store: compact: %w: %w", ctx.Err(), cairn.ErrUnavailable)
+	case <-s.pub.Done():
+		return out, s.ended()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.pub, cancel)()
+	k := &compaction{s: s, ctx: ctx, c: c, progress: progress, live: &liveReader{s: s}}
+	if k.progress == nil {
+		k.progress = func(Compacted) {}
+	}
+	err = k.all()
+	if err != nil && ctx.Err() != nil && s.pub.Err() != nil {
+		err = s.ended()
+	}
+	return k.out, err
+}
+
+// compaction is one under way.
+type compaction struct {
+	s        *Store
+	ctx      context.Context // of the compaction
+	c        Compaction
+	progress func(Compacted)
+	live     *liveReader
+	out      Compacted
+}
+
+// chosen is a pack to be rewritten.
+type chosen struct {
+	id    cairn.PackID
+	bytes uint32 // of the pack
+	live  uint64
+}
+
+func (k *compaction) all() error {
+	all, err := k.choose()
+	if err != nil {
+		return err
+	}
+	k.out.Of = len(all)
+	for _, p := range all {
+		k.out.LiveOf += int64(p.live)
+	}
+	k.progress(k.out)
+	if k.c.DryRun {
+		return nil
+	}
+	for len(all) > 0 {
+		n, sum := 1, all[0].live
+		for n < len(all) && sum+all[n].live <= k.window() {
+			sum += all[n].live
+			n++
+		}
+		if err := k.rewrite(all[:n], sum); err != nil {
+			return err
+		}
+		all = all[n:]
+		k.progress(k.out)
+	}
+	return nil
+}
+
+// window is how many live bytes are rewritten before their moves are logged: what
+// of them is staged at a time, and what a large object's list is written once
+// for.
+func (k *compaction) window() uint64 {
+	return uint64(max(min(k.s.c.StageLimit/8, 1<<30), int64(k.s.c.PackSize)))
+}
+
+// choose asks about every pack that objects lie in, most to be freed first.
+func (k *compaction) choose() (all []chosen, err error) {
+	s := k.s
+	for row, err := range s.idx.Packs(cairn.PackID{}) {
+		if err == nil {
+			err = k.ctx.Err()
+		}
+		if err != nil {
+			return nil, s.indexError("compact", err)
+		}
+		if row.State != index.Spread || row.Kind != pack.Data && row.Kind != pack.Log {
+			continue
+		}
+		l, err := k.live.of(row.Params.ID)
+		if err != nil {
+			return nil, s.indexError("compact", err)
+		}
+		live := l.bytes()
+		if live == 0 || !k.c.Want(row, live) {
+			continue
+		}
+		if l.uploads > 0 {
+			k.out.Waiting++
+			continue
+		}
+		all = append(all, chosen{row.Params.ID, row.Bytes, live})
+	}
+	slices.SortStableFunc(all, func(a, b chosen) int {
+		return cmp.Compare(float64(a.live)/float64(max(a.bytes, 1)), float64(b.live)/float64(max(b.bytes, 1)))
+	})
+	return all, nil
+}
+
+// rewrite empties packs with so many live bytes in all.
+func (k *compaction) rewrite(packs []chosen, sum uint64) (err error) {
+	w := &rewriter{s: k.s, ctx: k.ctx}
+	done := false
+	defer func() { w.done(!done) }()
+	m := &mover{s: k.s, to: make(map[place][]pack.Extent), from: make(map[cairn.PackID]bool)}
+	var objects []objectID
+	for _, p := range packs {
+		if k.c.Spend != nil {
+			if err := k.c.Spend(k.ctx, 2*int64(p.live)); err != nil {
+				return err
+			}
+		}
+		l, err := k.live.of(p.id)
+		if err != nil {
+			return k.s.indexError("compact", err)
+		}
+		m.from[p.id] = true
+		objects = append(objects, l.objects...)
+		for _, e := range l.extents {
+			if m.to[e.place], err = w.extent(e); err != nil {
+				return err
+			}
+		}
+		k.out.Live += int64(p.live)
+		k.progress(k.out)
+	}
+	if err := w.spread(); err != nil {
+		return err
+	}
+	done = true // from here on moves may name what was made
+	k.out.Made += len(w.made)
+	err = k.move(w, m, packs, objects)
+	k.out.Moved += m.moved
+	k.live.forget()
+	return err
+}
+
+// move logs the moves, and those of copies that were made meanwhile, and counts
+// what is empty.
+func (k *compaction) move(w *rewriter, m *mover, packs []chosen, objects []objectID) error {
+	for range 5 { // each copy finds the version moved, so that few are left from the first time on
+		if err := m.moves(w, unique(objects)); err != nil {
+			return err
+		}
+		k.live.forget()
+		objects = nil
+		for _, p := range packs {
+			l, err := k.live.of(p.id)
+			if err != nil {
+				return k.s.indexError("compact", err)
+			}
+			objects = append(objects, l.objects...)
+		}
+		if len(objects) == 0 {
+			break
+		}
+	}
+	for _, p := range packs {
+		used, err := k.s.idx.Referenced(p.id)
+		switch {
+		case err != nil:
+			return k.s.indexError("compact", err)
+		case used: // something new lies there: an upload, or a write that came in between
+			k.out.Waiting++
+		default:
+			k.out.Packs++
+			k.out.Freed += int64(p.bytes)
+		}
+	}
+	return nil
+}
+
+func unique(objects []objectID) []objectID {
+	slices.SortFunc(objects, func(a, b objectID) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(a.key, b.key)) })
+	return slices.Compact(objects)
+}

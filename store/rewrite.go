@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/pack"
+)
+
+const (
+	rewriteWindow = 16 // frames that are read, opened and sealed at a time: 1 MiB
+	// rewriteRuns bounds the runs of one pack: each takes about 30 bytes of the
+	// contents, which every shard holds whole.
+	rewriteRuns = 4000
+)
+
+// rewriter seals live frames into new data packs, under the present epoch and as
+// the present coding has it. What a frame is bound to, content, number and
+// whether it is the last, stays. Packs are owned until done.
+type rewriter struct {
+	s    *Store
+	ctx  context.Context // of the compaction
+	open *staged
+	off  uint32
+	runs []pack.Run
+	made []*staged
+	ids  []cairn.PackID
+	size int64 // bytes of the packs made
+}
+
+// extent seals e anew and returns where it lies now. Small ones are kept whole,
+// so that reading one stays one request.
+func (w *rewriter) extent(e liveExtent) (out []pack.Extent, err error) {
+	whole := pack.SealedLength(int64(e.length))
+	if w.open != nil && int64(w.off)+whole > int64(w.open.file.Capacity) && e.length <= uint64(w.s.c.PackSize/4) {
+		if err := w.close(); err != nil {
+			return nil, err
+		}
+	}
+	for done := uint64(0); done < e.length; {
+		if err := w.ensure(min(e.length-done, pack.FrameSize)); err != nil {
+			return nil, err
+		}
+		at := w.off
+		n, err := w.fill(e, done)
+		if err != nil {
+			return nil, err
+		}
+		first := e.first + done/pack.FrameSize
+		w.runs = append(w.runs, pack.Run{Content: e.content, First: first, Offset: at, Length: n, End: first*pack.FrameSize+n == e.size})
+		out = append(out, pack.Extent{Pack: w.open.id(), Offset: at, Length: n})
+		done += n
+	}
+	return out, nil
+}
+
+// ensure opens a pack that has room for a frame of n bytes of plaintext.
+func (w *rewriter) ensure(n uint64) error {
+	if w.open != nil && (int64(w.off)+int64(n)+crypt.Overhead > int64(w.open.file.Capacity) || len(w.runs) >= rewriteRuns) {
+		if err := w.close(); err != nil {
+			return err
+		}
+	}
+	if w.open != nil {
+		return nil
+	}
+	if err := w.s.roomWithin(w.ctx, int64(w.s.c.PackSize), 100); err != nil {
+		return err
+	}
+	p, err := w.s.newStage(pack.Data, w.s.com.life.number, nil, 0)
+	if err != nil {
+		return err
+	}
+	w.open, w.off, w.runs = p, 0, nil
+	w.made, w.ids = append(w.made, p), append(w.ids, p.id())
+	return nil
+}
+
+// fill copies frames of e from byte done of it on, as many as the open pack
+// takes, and returns how many bytes of plaintext that is.
+func (w *rewriter) fill(e liveExtent, done uint64) (n uint64, err error) {
+	last := (e.size - 1) / pack.FrameSize
+	for n < e.length-done {
+		fits := uint64(w.open.file.Capacity-w.off) / pack.SealedSize * pack.FrameSize
+		step := min(e.length-done-n, rewriteWindow*pack.FrameSize, fits)
+		if rest := e.length - done - n; rest < pack.FrameSize && int64(w.off)+int64(rest)+crypt.Overhead <= int64(w.open.file.Capacity) {
+			step = rest // the short frame at the end
+		}
+		if step == 0 {
+			break
+		}
+		if err := w.ctx.Err(); err != nil {
+			return n, fmt.Errorf("store: compact: %w: %w", err, cairn.ErrUnavailable)
+		}
+		plain, number, err := w.read(e, done+n, step)
+		if err != nil {
+			return n, err
+		}
+		end := number+(step-1)/pack.FrameSize == last
+		sealed := pack.SealFrames(nil, w.open.key, uint64(w.off), e.content, number, plain, end)
+		if err := w.open.file.WriteAt(sealed, w.off); err != nil {
+			return n, diskError(err)
+		}
+		w.off += uint32(len(sealed))
+		n += step
+	}
+	return n, nil
+}
+
+// read opens step bytes of plaintext of e from done on, which are whole frames,
+// every one authenticated.
+func (w *rewriter) read(e liveExtent, done, step uint64) (plain []byte, number uint64, err error) {
+	number = e.first + done/pack.FrameSize
+	part := pack.Part{ID: e.content, Size: e.size}
+	at := e.offset + uint32(pack.SealedLength(int64(done)))
+	sealed := make([]byte, pack.SealedLength(int64(step)))
+	key, err := w.s.readPack(w.ctx, e.pack, at, sealed, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	plain, _, err = openExtent(key, make([]byte, 0, step), sealed, part, pack.Extent{Pack: e.pack, Offset: at, Length: step}, number)
+	if err != nil {
+		return nil, 0, fmt.Errorf("store: compact: pack %v at %d: %w", e.pack, at, err)
+	}
+	return plain, number, nil
+}
+
+// close makes the open pack durable and hands it to the spreader.
+func (w *rewriter) close() error {
+	p := w.open
+	if err := p.file.Sync(); err != nil {
+		return diskError(err)
+	}
+	w.open = nil
+	w.size += int64(w.off)
+	w.s.closeData(p, w.off, w.runs...)
+	return nil
+}
+
+// spread closes the open pack and waits until all that were made stand on nodes:
+// only then may a record name them, since a start that finds a stage of several
+// contents must not depend on the record to know them.
+func (w *rewriter) spread() error {
+	if w.open != nil {
+		if err := w.close(); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, viewMost)
+	defer cancel()
+	return w.s.until(ctx, func() (bool, error) {
+		for _, p := range w.made {
+			if p.phase < spread {
+				return false, p.why
+			}
+		}
+		return true, nil
+	})
+}
+
+// done ends the ownership; with abandon what was made is given up.
+func (w *rewriter) done(abandon bool) {
+	if abandon {
+		w.s.abandon(w.ids)
+	}
+	w.s.disown(w.ids)
+}
