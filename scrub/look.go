@@ -52,7 +52,7 @@ func (s *Scrub) conclude(ctx context.Context, p place, err error, whole bool) sa
 	now := s.now()
 	switch {
 	case err == nil:
-		s.c.Nodes.Judge(p.Node, Good)
+		s.c.Nodes.Judge(p.Node, fleet.Good)
 		s.m.looks.WithLabelValues("ok").Inc()
 		s.mu.Lock()
 		s.marks.drop(doubted, p)
@@ -67,7 +67,7 @@ func (s *Scrub) conclude(ctx context.Context, p place, err error, whole bool) sa
 		s.m.looks.WithLabelValues("corrupt").Inc()
 		return s.isWrong(ctx, p, now, err)
 	}
-	s.c.Nodes.Judge(p.Node, Slow)
+	s.c.Nodes.Judge(p.Node, fleet.Slow)
 	s.m.looks.WithLabelValues(cairn.ClassName(err)).Inc()
 	return sawNothing
 }
@@ -93,7 +93,7 @@ func (s *Scrub) isWrong(ctx context.Context, p place, now moment, err error) saw
 }
 
 func (s *Scrub) notThere(p place, now moment) saw {
-	s.c.Nodes.Judge(p.Node, Missing)
+	s.c.Nodes.Judge(p.Node, fleet.Missing)
 	s.m.looks.WithLabelValues("not-exist").Inc()
 	s.mu.Lock()
 	first, ok := s.marks.add(doubted, p, now)

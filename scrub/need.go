@@ -45,7 +45,7 @@ type Nodes interface {
 	// ErrFull when the month's budget is used up.
 	Spend(ctx context.Context, node cairn.NodeID, n int64) error
 	// Judge counts a result for a node's reputation.
-	Judge(node cairn.NodeID, o Outcome)
+	Judge(node cairn.NodeID, o fleet.Outcome)
 }
 
 // Store is what is needed of the store: the rows of its packs.
@@ -64,14 +64,3 @@ type Store interface {
 // Clock tells observed time: how long this store was seen running, over all
 // lives of the process. Graces are counted by it and never by the calendar.
 type Clock interface{ Now() time.Duration }
-
-// Outcome is what a look at a node came to.
-type Outcome int
-
-// The outcomes that are counted for a node's reputation.
-const (
-	Good Outcome = iota
-	Wrong
-	Missing
-	Slow
-)

@@ -65,7 +65,7 @@ type nodesUnderTest struct {
 	mu       sync.Mutex
 	examined []cairn.Location
 	removed  []cairn.ShardName
-	judged   map[Outcome]int
+	judged   map[fleet.Outcome]int
 	spend    func(cairn.NodeID, int64) error
 	alarm    string
 }
@@ -101,14 +101,15 @@ func (n *nodesUnderTest) Spend(ctx context.Context, node cairn.NodeID, bytes int
 	if spend != nil {
 		return spend(node, bytes)
 	}
-	return ctx.Err()
+	return n.Fleet.Spend(ctx, node, bytes)
 }
 
-func (n *nodesUnderTest) Judge(_ cairn.NodeID, o Outcome) {
+func (n *nodesUnderTest) Judge(id cairn.NodeID, o fleet.Outcome) {
+	n.Fleet.Judge(id, o)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.judged == nil {
-		n.judged = make(map[Outcome]int)
+		n.judged = make(map[fleet.Outcome]int)
 	}
 	n.judged[o]++
 }

@@ -76,7 +76,10 @@ func (s *Scrub) view() *view {
 				s.kept.Lost++
 			}
 		} else {
-			m.Gone = false
+			if m.Gone {
+				m.Gone = false
+				s.kept.Lost-- // it was only away
+			}
 			n.is = s.standing(m, st.State, now)
 			v.all = v.all && m.Listed != 0
 		}

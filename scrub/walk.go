@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -155,7 +156,11 @@ func (s *Scrub) walkShard(ctx context.Context, row index.PackRow, l cairn.Locati
 	size := row.Params.FileSize()
 	start := s.now()
 	if err := s.c.Nodes.Spend(ctx, l.Node, size); err != nil {
-		s.wait(ctx, time.Hour, nil, nil) // the month's budget is used up
+		pause := time.Minute
+		if errors.Is(err, cairn.ErrFull) {
+			pause = time.Hour // the month's budget is used up
+		}
+		s.wait(ctx, pause, nil, nil)
 		s.waited(l.Node, start)
 		return false
 	}
