@@ -152,7 +152,9 @@ func (c *collection) round() error {
 	err := c.remove()
 	s.mu.Lock()
 	s.doomed = c.out.Doomed
+	spread := s.nSpread
 	s.mu.Unlock()
+	s.m.collection(c.out, spread)
 	return err
 }
 

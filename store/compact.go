@@ -67,10 +67,7 @@ func (s *Store) Compact(ctx context.Context, c Compaction, progress func(Compact
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.pub, cancel)()
-	k := &compaction{s: s, ctx: ctx, c: c, progress: progress, live: &liveReader{s: s}}
-	if k.progress == nil {
-		k.progress = func(Compacted) {}
-	}
+	k := &compaction{s: s, ctx: ctx, c: c, tell: progress, live: &liveReader{s: s}}
 	err = k.all()
 	if err != nil && ctx.Err() != nil && s.pub.Err() != nil {
 		err = s.ended()
@@ -80,12 +77,24 @@ func (s *Store) Compact(ctx context.Context, c Compaction, progress func(Compact
 
 // compaction is one under way.
 type compaction struct {
-	s        *Store
-	ctx      context.Context // of the compaction
-	c        Compaction
-	progress func(Compacted)
-	live     *liveReader
-	out      Compacted
+	s    *Store
+	ctx  context.Context // of the compaction
+	c    Compaction
+	tell func(Compacted) // may be nil
+	live *liveReader
+	out  Compacted
+}
+
+// progress tells how far it is.
+func (k *compaction) progress() {
+	if !k.c.DryRun {
+		k.s.mu.Lock()
+		k.s.compacted = k.out
+		k.s.mu.Unlock()
+	}
+	if k.tell != nil {
+		k.tell(k.out)
+	}
 }
 
 // chosen is a pack to be rewritten.
@@ -104,7 +113,7 @@ func (k *compaction) all() error {
 	for _, p := range all {
 		k.out.LiveOf += int64(p.live)
 	}
-	k.progress(k.out)
+	k.progress()
 	if k.c.DryRun {
 		return nil
 	}
@@ -118,7 +127,7 @@ func (k *compaction) all() error {
 			return err
 		}
 		all = all[n:]
-		k.progress(k.out)
+		k.progress()
 	}
 	return nil
 }
@@ -188,7 +197,8 @@ func (k *compaction) rewrite(packs []chosen, sum uint64) (err error) {
 			}
 		}
 		k.out.Live += int64(p.live)
-		k.progress(k.out)
+		k.s.m.compacted.Add(float64(p.live))
+		k.progress()
 	}
 	if err := w.spread(); err != nil {
 		return err
@@ -197,6 +207,7 @@ func (k *compaction) rewrite(packs []chosen, sum uint64) (err error) {
 	k.out.Made += len(w.made)
 	err = k.move(w, m, packs, objects)
 	k.out.Moved += m.moved
+	k.s.m.moving.Add(float64(m.moved))
 	k.live.forget()
 	return err
 }

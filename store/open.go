@@ -63,6 +63,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if s.collects() {
 		s.wg.Go(func() { s.collector(s.pub) })
+		if c.CompactBelow > 0 {
+			s.wg.Go(func() { s.compactor(s.pub) })
+		}
 	}
 	s.wg.Go(func() { s.expirer(s.ctx) })
 	return s, nil

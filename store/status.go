@@ -38,6 +38,10 @@ type Status struct {
 	CheckpointAge  float64 `json:"checkpoint_age_s"` // seconds since it was made, 0 for none
 	CheckpointRows uint64  `json:"checkpoint_rows"`  // of all its runs
 	AboveCutOff    uint64  `json:"above_cut_off"`    // log packs closed since: what a recovery reads one by one
+
+	Doomed // what nothing needs any more, as the last collection found it
+	// Compacting is what the compaction under way has done, or the last one.
+	Compacting Compacted `json:"compacting"`
 }
 
 // Status returns the present figures.
@@ -53,6 +57,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	defer s.mu.Unlock()
 	out.Packs = s.nSpread
 	out.AboveCutOff = s.aboveCutOff()
+	out.Doomed, out.Compacting = s.doomed, s.compacted
 	if b := s.ckpt.base; len(b.runs) > 0 {
 		out.Checkpoint, out.CheckpointAge = b.cut.Number, time.Since(b.written).Seconds()
 		for _, r := range b.runs {
@@ -136,6 +141,10 @@ func (s *Store) place(id cairn.PackID) (Place, error) {
 type metrics struct {
 	groups, writes, spread, journals, journaled prometheus.Counter
 	nGroups, nWrites                            counter
+
+	packs                               *prometheus.GaugeVec
+	doomed                              prometheus.Gauge
+	collected, freed, compacted, moving prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -146,7 +155,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.journals = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_journals_total", Help: "Journals of which all shards stood."})
 	m.journaled = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_journaled_writes_total", Help: "Writes that rode in journals."})
+	m.packs = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "cairn_store_packs", Help: "Packs on nodes by state, as the last collection found them."}, []string{"state"})
+	m.doomed = prometheus.NewGauge(prometheus.GaugeOpts{Name: "cairn_store_dead_bytes", Help: "Bytes of files on nodes that nothing needs any more."})
+	m.collected = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_packs_deleted_total", Help: "Packs whose files are gone from every node."})
+	m.freed = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_deleted_bytes_total", Help: "Bytes of files deleted on nodes."})
+	m.compacted = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_compacted_bytes_total", Help: "Live bytes that compaction rewrote."})
+	m.moving = prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_store_moves_total", Help: "Versions that compaction moved."})
 	if reg != nil {
+		reg.MustRegister(m.packs, m.doomed, m.collected, m.freed, m.compacted, m.moving)
 		reg.MustRegister(m.groups, m.writes, m.spread, m.journals, m.journaled)
 	}
 	return m
@@ -157,6 +173,15 @@ func (m *metrics) group(writes int) {
 	m.writes.Add(float64(writes))
 	m.nGroups.Add(1)
 	m.nWrites.Add(uint64(writes))
+}
+
+func (m *metrics) collection(c Collected, spread int) {
+	m.packs.WithLabelValues("spread").Set(float64(spread))
+	m.packs.WithLabelValues("retiring").Set(float64(c.Retiring))
+	m.packs.WithLabelValues("retired").Set(float64(c.Rootless + c.InGrace + c.Unsure))
+	m.doomed.Set(float64(c.Doomed.Bytes))
+	m.collected.Add(float64(c.Deleted))
+	m.freed.Add(float64(c.Freed))
 }
 
 func (m *metrics) journal(writes int) {

@@ -135,7 +135,13 @@ type Config struct {
 	Clock Clock
 	// Grace is how long a retired pack stays on nodes after every node knows that
 	// it is retired, observed time; default 24 h.
-	Grace    time.Duration
+	Grace time.Duration
+	// CompactBelow is the live share of a pack below which it is rewritten in the
+	// background, 0 to 1; default 0.5, negative: nothing is.
+	CompactBelow float64
+	// Spend, where it is not nil, waits until background work may move n bytes
+	// more, or says why not.
+	Spend    func(ctx context.Context, n int64) error
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -173,6 +179,7 @@ func (c *Config) defaults() error {
 	set(&c.IndexCache, 64<<20)
 	set(&c.CheckpointEvery, time.Hour)
 	set(&c.Grace, 24*time.Hour)
+	set(&c.CompactBelow, 0.5)
 	if c.Ack != AckStaged && c.Ack != AckSpread {
 		return fmt.Errorf("store: ack = %q; it is %q or %q: %w", c.Ack, AckStaged, AckSpread, cairn.ErrInvalid)
 	}
@@ -225,7 +232,10 @@ type Store struct {
 	owned   map[cairn.PackID]bool        // data packs of writes under way; guarded by mu
 	marks   map[cairn.PackID]cairn.Stamp // newest record when a pack was seen dead; guarded by mu
 	doomed  Doomed                       // as the last collection left it; guarded by mu
-	pins    pins
+	// compacted is what the compaction under way, or the last one, has done;
+	// guarded by mu.
+	compacted Compacted
+	pins      pins
 
 	clock      Clock
 	ownClock   io.Closer     // nil where the clock is somebody else's, or there is none
