@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 )
 
@@ -17,18 +16,23 @@ The new key goes to the nodes, then into use; then everything sealed under the o
 sent and named by a checkpoint, and the old epoch is closed: a pack that turns up in it
 later is never believed. Cut off anywhere, the same command goes on.
 
-Old packs stay sealed under their old keys. Sealing them anew is done when packs are
-compacted, which this release does not do yet.
+Old packs stay sealed under their old keys until they are compacted. With --now all of them
+are sealed anew at once: everything is read and written once, and the old packs leave the
+nodes about a day later, as deleted bytes do.
 
-  --now   seal old packs anew at once (not in this release)`,
+  --now   seal old packs anew at once`,
 		try: `cairn key rotate`,
 		run: runKeyRotate,
 	}
 }
 
-func rotateKeys() operation[none, engine.Rotated] {
-	return operation[none, engine.Rotated]{"key rotate", func(ctx context.Context, e *engine.Engine, _ none, report progress) (engine.Rotated, error) {
-		return e.RotateKeys(ctx, report.text)
+type rotateArgs struct {
+	Now bool `json:"now,omitempty"`
+}
+
+func rotateKeys() operation[rotateArgs, engine.Rotated] {
+	return operation[rotateArgs, engine.Rotated]{"key rotate", func(ctx context.Context, e *engine.Engine, a rotateArgs, report progress) (engine.Rotated, error) {
+		return e.RotateKeys(ctx, a.Now, report)
 	}}
 }
 
@@ -38,10 +42,7 @@ func runKeyRotate(ctx context.Context, e *env, v verb, args []string) error {
 	if _, err := f.parse(args, 0, 0); err != nil {
 		return err
 	}
-	if *now {
-		return fmt.Errorf("--now: sealing old packs anew needs compaction, which this release does not do; without --now, what is written from here on has a new key: %w", cairn.ErrInvalid)
-	}
-	out, err := rotateKeys().do(ctx, f, none{})
+	out, err := rotateKeys().do(ctx, f, rotateArgs{Now: *now})
 	if err != nil {
 		return err
 	}
@@ -60,6 +61,13 @@ func runKeyRotate(ctx context.Context, e *env, v verb, args []string) error {
 		which, it = "epochs "+strings.Trim(strings.ReplaceAll(fmt.Sprint(out.Closed), " ", ", "), "[]")+" are", "them"
 	}
 	e.printf(done, out.Epoch, which, it)
-	e.printf("Packs that stand stay sealed under their old keys until they are compacted, which this release does not do yet.\n")
+	switch {
+	case out.Sealed == nil:
+		e.printf("Packs that stand stay sealed under their old keys until they are compacted; --now seals them anew at once.\n")
+	case out.Left > 0:
+		e.printf("%s sealed anew. %s still of an earlier epoch, held by uploads in progress: once those end, the same command does the rest.\n", bytesText(out.Sealed.Live), count(int64(out.Left), "pack"))
+	default:
+		e.printf("%s sealed anew. The old packs leave the nodes once every node knows and a day has passed; what a node kept of them stays readable with the old key.\n", bytesText(out.Sealed.Live))
+	}
 	return nil
 }

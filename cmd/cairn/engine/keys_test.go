@@ -98,7 +98,7 @@ func TestRotationSealsAnewAndClosesTheOld(t *testing.T) {
 	must(t, e.Store.CreateBucket(t.Context(), "box"))
 	a.put(e, "one", 3)
 	var said []string
-	out, err := e.RotateKeys(t.Context(), func(s string) { said = append(said, s) })
+	out, err := e.RotateKeys(t.Context(), false, func(p Progress) { said = append(said, p.Text) })
 	must(t, err)
 	if out.Epoch != 2 || !out.Begun || !slices.Equal(out.Closed, []uint32{1}) || len(said) < 3 {
 		t.Errorf("rotated: %+v, said %q", out, said)
@@ -116,9 +116,37 @@ func TestRotationSealsAnewAndClosesTheOld(t *testing.T) {
 	if s := e.secretsNow(); s.epoch != 2 || !slices.Equal(s.closed, []uint32{1}) {
 		t.Errorf("after a restart: epoch %d, closed %v", s.epoch, s.closed)
 	}
-	if out, err = e.RotateKeys(t.Context(), nil); err != nil || out.Epoch != 3 || !slices.Equal(out.Closed, []uint32{1, 2}) {
+	if out, err = e.RotateKeys(t.Context(), false, nil); err != nil || out.Epoch != 3 || !slices.Equal(out.Closed, []uint32{1, 2}) {
 		t.Errorf("once more: %+v, %v", out, err)
 	}
+	a.exact(e)
+}
+
+// With now nothing live is left under the old key, and it all reads.
+func TestHazardB19RotationNowSealsEverythingAnew(t *testing.T) {
+	h, e := newKeyed(t)
+	a := &ashes{t: t, home: h, objects: make(map[cairn.Key][]byte)}
+	must(t, e.Store.CreateBucket(t.Context(), "box"))
+	a.put(e, "one", 5)
+	out, err := e.RotateKeys(t.Context(), true, nil)
+	must(t, err)
+	if out.Epoch != 2 || out.Left != 0 || out.Sealed == nil || out.Sealed.Packs == 0 {
+		t.Errorf("rotated: %+v, sealed %+v", out, out.Sealed)
+	}
+	a.exact(e)
+	for k := range a.objects {
+		_, places, err := e.Store.Locate(t.Context(), k)
+		must(t, err)
+		for _, p := range places {
+			row, err := e.Store.Pack(p.Pack)
+			if err != nil || row.Params.Epoch != 2 {
+				t.Errorf("%v lies in pack %v of epoch %d, %v", k, p.Pack, row.Params.Epoch, err)
+			}
+		}
+	}
+	shut(t, e)
+	e = h.open()
+	defer shut(t, e)
 	a.exact(e)
 }
 
@@ -131,7 +159,7 @@ func TestRotationGoesOn(t *testing.T) {
 	must(t, e.changeKeys(t.Context(), e.Owners(), true)) // as if cut off behind it
 	shut(t, e)
 	e = h.open()
-	out, err := e.RotateKeys(t.Context(), nil)
+	out, err := e.RotateKeys(t.Context(), false, nil)
 	must(t, err)
 	if out.Begun || out.Epoch != 2 || !slices.Equal(out.Closed, []uint32{1}) {
 		t.Errorf("finished: %+v", out)

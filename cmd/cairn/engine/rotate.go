@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/store"
 )
 
 // Rotated is what a rotation of keys came to.
@@ -11,20 +14,27 @@ type Rotated struct {
 	Epoch  uint32   `json:"epoch"`  // that new packs are sealed under
 	Closed []uint32 `json:"closed"` // epochs that nothing new is believed of
 	Begun  bool     `json:"begun"`  // false: one that was cut off was finished instead
+	// Of a rotation that seals anew: what that came to, and how many packs with
+	// live bytes are still of earlier epochs, since uploads in progress hold them.
+	Sealed *store.Compacted `json:"sealed,omitempty"`
+	Left   int              `json:"left"`
 }
 
 // RotateKeys begins a new epoch, seals new packs under it, and closes those
-// before. A rotation that was cut off is finished in place of a new one. It
-// returns when a checkpoint stands that names every pack of the closed epochs.
+// before; with now all live bytes of earlier epochs are sealed anew, too. A
+// rotation that was cut off is finished in place of a new one. It returns when a
+// checkpoint stands that names every pack of the closed epochs.
 //
 // Order: the key on the nodes and in use (changeKeys); what was sealed under
-// the old one spread; a checkpoint that names it; only then the old epochs are
-// closed, since a pack of a closed epoch that no checkpoint names is never
-// adopted.
-func (e *Engine) RotateKeys(ctx context.Context, progress func(string)) (Rotated, error) {
-	if progress == nil {
-		progress = func(string) {}
+// the old one spread, with now moved to packs of the new one; a checkpoint that
+// names it; only then the old epochs are closed, since a pack of a closed epoch
+// that no checkpoint names is never adopted. What was moved is moved: cut off
+// there, it goes on with the rest.
+func (e *Engine) RotateKeys(ctx context.Context, now bool, report func(Progress)) (Rotated, error) {
+	if report == nil {
+		report = func(Progress) {}
 	}
+	progress := func(text string) { report(Progress{Text: text}) }
 	var out Rotated
 	if e.hasPending() {
 		progress("going on with a change of keys that was cut off")
@@ -47,6 +57,11 @@ func (e *Engine) RotateKeys(ctx context.Context, progress func(string)) (Rotated
 	if err := e.Store.Flush(ctx); err != nil {
 		return out, fmt.Errorf("epoch %d is in use, and those before are not closed yet; `cairn key rotate` goes on: %w", s.epoch, err)
 	}
+	if now {
+		if err := e.sealAnew(ctx, s.epoch, &out, report); err != nil {
+			return out, fmt.Errorf("epoch %d is in use, and not all is sealed under it yet; `cairn key rotate --now` goes on: %w", s.epoch, err)
+		}
+	}
 	progress("checkpoint")
 	if _, err := e.Store.Checkpoint(ctx); err != nil {
 		return out, fmt.Errorf("epoch %d is in use, and those before are not closed yet; `cairn key rotate` goes on: %w", s.epoch, err)
@@ -60,6 +75,24 @@ func (e *Engine) RotateKeys(ctx context.Context, progress func(string)) (Rotated
 	e.mu.Unlock()
 	out.Closed = s.closed
 	return out, nil
+}
+
+// sealAnew moves all live bytes of packs before epoch into new ones.
+func (e *Engine) sealAnew(ctx context.Context, epoch uint32, out *Rotated, report func(Progress)) error {
+	old := func(row index.PackRow, _ uint64) bool { return row.Params.Epoch < epoch }
+	c, err := e.Store.Compact(ctx, store.Compaction{Want: old}, func(c store.Compacted) {
+		report(Progress{Text: "sealing anew", Done: c.Live, Of: c.LiveOf})
+	})
+	out.Sealed = &c
+	if err != nil {
+		return err
+	}
+	if err := e.Store.Flush(ctx); err != nil {
+		return err
+	}
+	left, err := e.Store.Compact(ctx, store.Compaction{Want: old, DryRun: true}, nil)
+	out.Left = left.Of + left.Waiting
+	return err
 }
 
 // openBefore are the epochs before the newest that are not closed.
