@@ -52,7 +52,7 @@ func TestGoneAfterSevenDays(t *testing.T) {
 		if s := r.state(n); s.State != "down" || s.Why == "" {
 			t.Fatalf("%+v", s)
 		}
-		if !r.node(n.ID).holds() {
+		if !r.node(n.ID).holds() || r.Gone(n.ID) {
 			t.Error("it does not count as holding before it is gone")
 		}
 		wait(10 * time.Minute)
@@ -60,8 +60,8 @@ func TestGoneAfterSevenDays(t *testing.T) {
 		if s.State != "gone" || !strings.Contains(s.Why, "7 days") || time.Since(s.StateSince) > 15*time.Minute {
 			t.Errorf("%+v", s)
 		}
-		if r.node(n.ID).holds() {
-			t.Error("it counts as holding")
+		if r.node(n.ID).holds() || !r.Gone(n.ID) {
+			t.Error("it counts as holding, or is waited for")
 		}
 		if r.node(n.ID).gone() {
 			t.Error("as if a person had given it up")
