@@ -169,11 +169,14 @@ func TestSuspectNodesComeLast(t *testing.T) {
 // the outcome of each; a node that hangs keeps only itself waiting.
 func TestEachReachesEveryNodeOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 5, held, unwatched)
-		r.Suspect(r.nodes[1].ID, "older root")
-		r.nodes[2].faulty.SetDown(true)
+		r := newRig(t, 0, held, unwatched)
+		for range 5 {
+			r.addNode()
+		}
+		r.nodes[2].faulty.SetDown(true) // from the start: nothing was ever seen of it
 		r.nodes[4].State = "gone"
 		r.set(r.nodes...)
+		r.Suspect(r.nodes[1].ID, "older root")
 		synctest.Wait()
 
 		var mu sync.Mutex
