@@ -57,7 +57,8 @@ func (r *rig) ashes(t *testing.T, h held, gone ...int) *rig {
 		n.faulty.SetDown(slices.Contains(gone, i))
 		again.nodes, ns = append(again.nodes, n), append(ns, n.Node)
 	}
-	must(t, disk.MkdirAll("/s"))
+	must(t, disk.MkdirAll("/s/stage"))
+	must(t, lifeState{number: 1, next: 1}.write(disk, "/s/stage", r.id))
 	must(t, writeNodes(disk, "/s", r.id, ns))
 	must(t, durable.WriteFile(disk, "/s/index-damaged", []byte("rebuild\n")))
 	t.Cleanup(again.shut)

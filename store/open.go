@@ -84,6 +84,9 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	lost, err := s.openIndex()
+	if err == nil && lives == 0 {
+		err = s.newborn()
+	}
 	if err == nil && (lost || lives > 0 && s.idx.Applied().IsZero()) {
 		files, err = s.rebuild(ctx, files)
 	}
@@ -111,6 +114,29 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	s.keepReserve()
 	return s.nodesChanged(ctx)
+}
+
+// newborn refuses a store that has lived and whose stage is gone, the file of its
+// lives with it. What the index had not flushed by then stood there only, and so
+// did which stamps were issued: to go on would hide objects that the nodes have,
+// and give their stamps and log numbers away again. A disk that is not mounted
+// looks just like that.
+func (s *Store) newborn() error {
+	lived := !s.idx.Applied().IsZero()
+	if ns, err := readNodes(s.c.FS, s.c.Dir, s.c.Store); err != nil {
+		return err
+	} else if len(ns) > 0 {
+		lived = true
+	}
+	if s.c.Roots != nil {
+		body, ok := s.c.Roots.Body()
+		lived = lived || ok && body.Life > 0
+	}
+	if !lived {
+		return nil
+	}
+	return fmt.Errorf("store: %s is empty, and this store has lived: is its disk mounted? If it is gone for good, so are the objects that were only there, "+
+		"and `cairn recover` into another directory brings back everything else: %w", s.c.stageDir(), cairn.ErrUnavailable)
 }
 
 // rebuildName marks an index that was found damaged while it was open.
