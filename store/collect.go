@@ -120,6 +120,7 @@ type collection struct {
 	gap  int
 	need needs
 	now  time.Duration
+	seen bool // all that a recovery had not seen
 	out  Collected
 
 	marked []cairn.PackID // to be retired
@@ -131,7 +132,11 @@ func (c *collection) round() error {
 	if err := s.coverGrace(); err != nil {
 		return err
 	}
-	c.need, c.now = s.needed(), s.clock.Now()
+	seen, err := s.seeUnseen(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.need, c.now, c.seen = s.needed(), s.clock.Now(), seen
 	for row, err := range s.idx.Packs(cairn.PackID{}) {
 		if err == nil {
 			err = c.ctx.Err()
@@ -149,7 +154,7 @@ func (c *collection) round() error {
 	if err := c.retire(); err != nil {
 		return err
 	}
-	err := c.remove()
+	err = c.remove()
 	s.mu.Lock()
 	s.doomed = c.out.Doomed
 	spread := s.nSpread
@@ -169,6 +174,9 @@ func (c *collection) look(row index.PackRow) error {
 	s, id := c.s, row.Params.ID
 	switch row.State {
 	case index.Spread:
+		if !c.seen { // who refers to it may not have been seen
+			return nil
+		}
 		if row.Kind != pack.Data && row.Kind != pack.Log { // journals and checkpoints are marked by those who know
 			return nil
 		}
@@ -196,7 +204,7 @@ func (c *collection) look(row index.PackRow) error {
 		}
 		c.doom(row)
 		c.out.Retiring++
-		if idle && s.settled(id) {
+		if idle && c.seen && s.settled(id) {
 			c.marked = append(c.marked, id)
 		}
 	case index.Retired:

@@ -83,6 +83,12 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.unseen, err = loadUnseen(s.c.FS, s.c.unseenName()); err != nil {
+		for _, f := range files {
+			_ = f.Close() // read only so far
+		}
+		return err
+	}
 	lost, err := s.openIndex()
 	if err == nil && lives == 0 {
 		err = s.newborn()

@@ -36,6 +36,9 @@ func (s *Store) rebuild(ctx context.Context, files []*stage.File) ([]*stage.File
 
 func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*stage.File, err error) {
 	s.markDamaged()
+	if err := removeFile(s.c.FS, s.c.graceName()); err != nil { // every grace begins anew
+		return nil, err
+	}
 	ns, err := readNodes(s.c.FS, s.c.Dir, s.c.Store)
 	if err != nil {
 		return nil, err
@@ -223,7 +226,7 @@ func (s *Store) readContents(ctx context.Context, id cairn.PackID, at []cairn.Lo
 	if err != nil {
 		return row, pack.Contents{}, nil, err
 	}
-	epoch, ok := s.c.Epochs[t.Epoch]
+	epoch, ok := s.keys.key(t.Epoch)
 	if !ok {
 		return row, pack.Contents{}, nil, fmt.Errorf("no key for epoch %d: %w", t.Epoch, cairn.ErrDenied)
 	}

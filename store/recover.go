@@ -201,6 +201,12 @@ func (r *recovering) finish() error {
 	if err := life.write(r.c.FS, r.c.stageDir(), r.c.Store); err != nil {
 		return err
 	}
+	if err := r.c.writeUnseen(r.rep); err != nil {
+		return err
+	}
+	if err := removeFile(r.c.FS, r.c.graceName()); err != nil { // every grace begins anew
+		return err
+	}
 	if err := r.c.FS.Remove(r.c.recoverName()); err != nil {
 		return err
 	}

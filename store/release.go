@@ -168,6 +168,9 @@ func (s *Store) confirm(ctx context.Context, p *staged, pressed bool) bool {
 // is held. Tombstones below it have done their work.
 func (s *Store) oldestStamp() cairn.Stamp {
 	low := s.idx.Applied()
+	if after, ok := s.unseen.after(); ok && after.Compare(low) < 0 {
+		low = after
+	}
 	for _, p := range s.packs {
 		if len(p.records) > 0 && p.records[0].Stamp.Compare(low) < 0 {
 			low = p.records[0].Stamp

@@ -242,6 +242,7 @@ type Store struct {
 	collecting chan struct{} // held by whoever collects
 	compacting chan struct{} // held by whoever compacts
 	grace      *grace        // of whoever collects
+	unseen     *unseen
 
 	rootTurn chan struct{} // held by whoever writes a root
 	rootless chan struct{} // room for one: wakes the rooter
