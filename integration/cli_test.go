@@ -71,7 +71,7 @@ func (m *machine) run(words ...string) Result {
 	m.t.Helper()
 	n := 1
 	switch words[0] {
-	case "node", "bucket", "access", "config":
+	case "node", "bucket", "access", "config", "key":
 		n = 2
 	}
 	args := append(append(append([]string{}, words[:n]...), "--config", m.config), words[n:]...)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -70,18 +71,31 @@ func identitySecrets(t *testing.T, file string) []secret {
 	return out
 }
 
+// someOwner is an age recipient; nobody here has its key.
+const someOwner = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+
 // TestHazardB18NothingSecretIsTold runs a gateway through its day with everything
 // logged, reads whatever it says anywhere and every file it writes, on this
 // machine and on nodes, and finds no secret outside of its own file: not the
 // key of an S3 client, not the identities, not a password of a node, and no
-// content or name of an object on a node.
+// content or name of an object on a node, nor the output of a command whose
+// state is kept. Keys are rotated and handed to another owner meanwhile, and the
+// gateway is recovered into another directory at the end. Nor does it leave core
+// files.
 func TestHazardB18NothingSecretIsTold(t *testing.T) {
 	ctx := t.Context()
 	free, watch := freePort(t), freePort(t)
 	root := t.TempDir()
 	m := &machine{t, ctx, program(t), filepath.Join(root, "state"), filepath.Join(root, "cairn.toml")}
-	must(t, os.WriteFile(m.config, fmt.Appendf(nil, "dir = %q\n[admin]\nlisten = \"127.0.0.1:%s\"\n[s3]\nlisten = \"127.0.0.1:%s\"\naccess_log = \"all\"\n[stage]\nsettle = \"1s\"\n",
-		m.dir, watch, free), 0o600))
+	must(t, os.WriteFile(m.config, fmt.Appendf(nil, "dir = %q\n[admin]\nlisten = \"127.0.0.1:%s\"\n[s3]\nlisten = \"127.0.0.1:%s\"\naccess_log = \"all\"\n[stage]\nsettle = \"1s\"\n[[keep]]\nname = \"dump\"\ncommand = [\"cat\", %q]\n",
+		m.dir, watch, free, filepath.Join(root, "dump")), 0o600))
+	text, err := os.ReadFile(m.config)
+	must(t, err)
+	kit := filepath.Join(root, "kit.age")
+	must(t, os.WriteFile(m.config, append(fmt.Appendf(nil, "kit = %q\n", kit), text...), 0o600))
+	const dump, password = "what the database says of its users", "the password of a node"
+	must(t, os.WriteFile(filepath.Join(root, "dump"), []byte(dump), 0o600))
+	must(t, os.WriteFile(filepath.Join(root, "password"), []byte(password+"\n"), 0o600))
 	said := map[string][]byte{}
 	run := func(words ...string) Result {
 		t.Helper()
@@ -110,7 +124,7 @@ func TestHazardB18NothingSecretIsTold(t *testing.T) {
 	if err := json.Unmarshal([]byte(created.Stdout), &key); err != nil || len(key.Secret) < 20 {
 		t.Fatalf("access create: %+v, %v", created, err)
 	}
-	secrets = append(secrets, secret{"S3 secret", []byte(key.Secret)})
+	secrets = append(secrets, secret{"S3 secret", []byte(key.Secret)}, secret{"kept state", []byte(dump)}, secret{"password of a node", []byte(password)})
 
 	if n := len(tells([]byte(created.Stdout), secrets)); n != 1 {
 		t.Fatalf("%d secrets found where one stands", n)
@@ -160,11 +174,29 @@ func TestHazardB18NothingSecretIsTold(t *testing.T) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", cmd.Process.Pid))
 	must(t, err)
 	said["ps"], said["environment"] = line, env
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid))
+	must(t, err)
+	if core := regexp.MustCompile(`(?m)^Max core file size +(\S+)`).FindSubmatch(limits); core == nil || string(core[1]) != "0" {
+		t.Errorf("the gateway may leave core files: %s", core)
+	}
+	eventually(t, ctx, "the state of others is kept", func(context.Context) error {
+		if r := run("status", "--json"); !strings.Contains(r.Stdout, `"name":"dump"`) {
+			return fmt.Errorf("%.300s", r.Stdout)
+		}
+		return nil
+	})
 	for _, words := range [][]string{{"flush"}, {"status"}, {"status", "--json"}, {"access", "list"}, {"access", "list", "--json"}, {"node", "list"}, {"node", "list", "--json"}, {"bucket", "list"},
 		{"locate", "talk/" + name}, {"config", "show"}, {"config", "check"}} {
 		do(words...)
 	}
 	run("node", "add", "sftp://nobody@127.0.0.1:1/x", "--operator", "o9", "--yes") // it fails, and says why
+	run("node", "add", "sftp://nobody@127.0.0.1:1/x", "--operator", "o9", "--host-key", "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "--password-file", filepath.Join(root, "password"))
+	do("key", "kit", "--out", filepath.Join(root, "another-kit.age"))
+	do("key", "recipients", "add", someOwner)
+	do("key", "recipients", "list", "--json")
+	do("key", "recipients", "remove", someOwner)
+	do("key", "rotate")
+	do("flush")
 	for _, page := range []string{"/metrics", "/api/status", "/healthz", "/"} {
 		answer, err := http.Get("http://127.0.0.1:" + watch + page)
 		must(t, err)
@@ -179,10 +211,31 @@ func TestHazardB18NothingSecretIsTold(t *testing.T) {
 		t.Error("serve --log debug says nothing")
 	}
 
+	// The machine burns, and another one takes over: first as an exercise, then
+	// with a wrong identity, then in earnest.
+	must(t, os.RemoveAll(filepath.Join(m.dir, "stage")))
+	must(t, os.RemoveAll(filepath.Join(m.dir, "index")))
+	next := filepath.Join(root, "next.toml")
+	must(t, os.WriteFile(next, fmt.Appendf(nil, "dir = %q\n[cache]\nlimit = \"0B\"\n", filepath.Join(root, "next")), 0o600))
+	m.config = next
+	back := []string{"recover", "--kit", kit, "--identity", filepath.Join(root, "owner.txt"), "--log", "debug"}
+	do(append(back, "--rehearse")...)
+	if r := run("recover", "--kit", kit, "--identity", filepath.Join(root, "password")); r.Status == 0 {
+		t.Error("a password recovers the store")
+	}
+	do(append(back, "--takeover", "--json")...)
+	successor := filepath.Join(root, "next", "identity")
+	secrets = append(secrets, identitySecrets(t, successor)...)
+	kept := filepath.Join(root, "next", "kept", "dump")
+	if b, err := os.ReadFile(kept); err != nil || string(b) != dump {
+		t.Errorf("kept: %q, %v", b, err)
+	}
+
+	own := map[string]bool{identity: true, successor: true, kept: true, filepath.Join(root, "owner.txt"): true, filepath.Join(root, "dump"): true, filepath.Join(root, "password"): true}
 	where := map[string][]byte{}
 	nodes := 0
 	must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || path == identity || path == filepath.Join(root, "owner.txt") {
+		if err != nil || !d.Type().IsRegular() || own[path] {
 			return err
 		}
 		b, err := os.ReadFile(path)

@@ -1,7 +1,7 @@
 // Command cairn is an S3 endpoint whose bytes live on storage that nobody has
 // to trust.
 //
-// Reading order: main.go (signals), run.go (which verb, which exit status),
+// Reading order: main.go (signals) with core.go, run.go (which verb, which exit status),
 // table.go (all verbs), env.go, passphrase.go and flags.go (what every verb
 // has), help.go,
 // settings.go (cairn.toml), operation.go (where a verb runs: in this process,
@@ -22,6 +22,7 @@ import (
 )
 
 func main() {
+	noCore()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal asks; the second is the system's own and ends at once.
 	context.AfterFunc(ctx, stop)
