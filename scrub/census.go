@@ -1,9 +1,11 @@
 package scrub
 
 import (
+	"bytes"
 	"cmp"
 	"container/heap"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,6 +41,8 @@ type pattern struct {
 	wrong  int            // shards of them with wrong bytes, on whatever node
 	packs  int64
 	bytes  int64 // of one shard each, summed
+
+	verdict *verdict // at the time of the census; nil before the first
 }
 
 const (
@@ -91,8 +95,7 @@ func (c *census) queue(x candidate) {
 // not 0, ends early.
 func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.PackID) bool, most time.Duration) (*census, error) {
 	c := &census{at: time.Now(), patterns: make(map[string]*pattern), nodes: make(map[cairn.NodeID]*load)}
-	var key []byte
-	n := 0
+	n, tally := 0, s.tally(c, v)
 	for row, err := range s.c.Store.Packs(cairn.PackID{}) {
 		if err != nil {
 			return nil, err
@@ -109,90 +112,127 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 		if row.State != index.Spread {
 			continue // staged: the store's; retiring: nobody needs it whole
 		}
-		key = s.count(c, v, row, key)
-		s.sort(c, v, s.assess(v, row), u, skip)
+		p := tally(row)
+		if p == nil {
+			s.judge(v, s.assess(v, row), u).queue(c, row.Params.ID, skip)
+			continue
+		}
+		if p.verdict == nil {
+			p.verdict = s.judge(v, s.assess(v, row), u)
+		}
+		p.verdict.queue(c, row.Params.ID, skip)
 	}
 	slices.SortFunc(c.worst, worse)
 	c.took = time.Since(c.at)
 	return c, nil
 }
 
-// sort queues a pack that something can be done for.
-func (s *Scrub) sort(c *census, v *view, a assessed, u urgency, skip func(cairn.PackID) bool) {
+// verdict is what is to be done for a pack, and for all that stand alike.
+type verdict struct {
+	todo        bool
+	good, spare int
+	stuck       *Stuck // of no pack yet; nil where something can be done
+}
+
+func (s *Scrub) judge(v *view, a assessed, u urgency) *verdict {
 	todo := a.toMake(u)
-	if len(todo) == 0 {
-		return
+	d := &verdict{todo: len(todo) > 0, good: a.good, spare: a.spare}
+	if !d.todo {
+		return d
 	}
-	id, why := a.row.Params.ID, ""
-	todo, from := s.plan(&a, todo)
-	switch {
+	why := ""
+	switch todo, from := s.plan(&a, todo); {
 	case len(todo) == 0:
 		why = a.tooFew()
 	case s.roomFor(v, from) == 0:
 		why = errNowhere.Error()
-	case !skip(id):
-		c.queue(candidate{id, a.good, a.spare})
+	default:
+		return d
 	}
-	if why == "" {
-		return
-	}
-	if c.stuckAll++; len(c.stuck) < stuckMost {
-		k := a.row.Params.Coding.K
-		c.stuck = append(c.stuck, Stuck{Pack: id, ID: id.String(), Have: a.readable(), Need: k, Why: why, Lost: a.mayCome() < k})
+	k := a.row.Params.Coding.K
+	d.stuck = &Stuck{Have: a.readable(), Need: k, Why: why, Lost: a.mayCome() < k}
+	return d
+}
+
+// queue has a pack mended, or names it as stuck.
+func (d *verdict) queue(c *census, id cairn.PackID, skip func(cairn.PackID) bool) {
+	switch {
+	case !d.todo:
+	case d.stuck == nil:
+		if !skip(id) {
+			c.queue(candidate{id, d.good, d.spare})
+		}
+	default:
+		if c.stuckAll++; len(c.stuck) < stuckMost {
+			x := *d.stuck
+			x.Pack, x.ID = id, id.String()
+			c.stuck = append(c.stuck, x)
+		}
 	}
 }
 
-// count adds a row to its pattern. key is room for making one.
-func (s *Scrub) count(c *census, v *view, row index.PackRow, key []byte) []byte {
-	p := row.Params
-	c.packs++
-	c.last = p.ID
-	size := p.FileSize()
-	bad := 0
-	var seen uint32
-	at := row.At[:0:0]
-	for _, l := range row.At {
-		if int(l.Index) >= p.Coding.N() {
-			continue
+// tally returns what adds a row to its pattern, which it returns: nil for a row
+// that is unlike others, with wrong shards or two places for one.
+func (s *Scrub) tally(c *census, v *view) func(index.PackRow) *pattern {
+	s.mu.Lock()
+	bad := maps.Clone(s.marks.of[wrong])
+	s.mu.Unlock()
+	var key []byte
+	var nodes []cairn.NodeID
+	return func(row index.PackRow) *pattern {
+		p := row.Params
+		c.packs++
+		c.last = p.ID
+		size := p.FileSize()
+		wrongs, plain := 0, true
+		var seen uint32
+		nodes = nodes[:0]
+		for _, l := range row.At {
+			if int(l.Index) >= p.Coding.N() {
+				continue
+			}
+			n := c.nodes[l.Node]
+			if n == nil {
+				n = &load{}
+				c.nodes[l.Node] = n
+			}
+			n.shards++
+			n.bytes += size
+			if seen&(1<<l.Index) != 0 {
+				plain = false
+				continue
+			}
+			seen |= 1 << l.Index
+			if len(bad) > 0 {
+				if _, is := bad[place{p.ID, l}]; is && v.of(l.Node).is != gone {
+					wrongs, plain = wrongs+1, false
+					continue
+				}
+			}
+			nodes = append(nodes, l.Node)
 		}
-		n := c.nodes[l.Node]
-		if n == nil {
-			n = &load{}
-			c.nodes[l.Node] = n
+		slices.SortFunc(nodes, func(a, b cairn.NodeID) int { return bytes.Compare(a[:], b[:]) })
+		key = append(key[:0], byte(p.Coding.K), byte(p.Coding.M), byte(wrongs))
+		for _, n := range nodes {
+			key = append(key, n[:]...)
 		}
-		n.shards++
-		n.bytes += size
-		if seen&(1<<l.Index) != 0 {
-			continue
+		t := c.patterns[string(key)]
+		if t == nil {
+			t = &pattern{coding: p.Coding, wrong: wrongs, nodes: slices.Clone(nodes)}
+			if len(c.patterns) >= patternsMost {
+				t.packs, t.bytes = 1, size
+				c.rest.add(v, t)
+				return nil
+			}
+			c.patterns[string(key)] = t
 		}
-		seen |= 1 << l.Index
-		if s.isBad(place{p.ID, l}) && v.of(l.Node).is != gone {
-			bad++
-			continue
+		t.packs++
+		t.bytes += size
+		if !plain {
+			return nil
 		}
-		at = append(at, l)
+		return t
 	}
-	slices.SortFunc(at, func(a, b cairn.Location) int { return slices.Compare(a.Node[:], b.Node[:]) })
-	key = append(key[:0], byte(p.Coding.K), byte(p.Coding.M), byte(bad))
-	for _, l := range at {
-		key = append(key, l.Node[:]...)
-	}
-	t := c.patterns[string(key)]
-	if t == nil {
-		t = &pattern{coding: p.Coding, wrong: bad}
-		for _, l := range at {
-			t.nodes = append(t.nodes, l.Node)
-		}
-		if len(c.patterns) >= patternsMost {
-			t.packs, t.bytes = 1, size
-			c.rest.add(v, t)
-			return key
-		}
-		c.patterns[string(key)] = t
-	}
-	t.packs++
-	t.bytes += size
-	return key
 }
 
 // figures is what packs come to at one moment.

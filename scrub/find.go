@@ -129,11 +129,20 @@ func (s *Scrub) findBytes(ctx context.Context, nodes []cairn.NodeID, r Request, 
 		wg.Go(func() { errs[i] = s.findBytesOn(ctx, id, r, m) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err // a node that is through stays so for the scrub that goes on
+	}
+	for _, id := range nodes {
+		s.finished(ctx, bytesKey(id, r))
+	}
+	return nil
 }
 
+// bytesKey names the reading of one node among the verbs under way.
+func bytesKey(id cairn.NodeID, r Request) string { return fmt.Sprintf("scrub %v %g", id, r.Sample) }
+
 func (s *Scrub) findBytesOn(ctx context.Context, id cairn.NodeID, r Request, m *meter) error {
-	key := fmt.Sprintf("scrub %v %g", id, r.Sample)
+	key := bytesKey(id, r)
 	from, resumed := s.resume(key)
 	if resumed {
 		m.update(func(_ *Progress, rep *Report) { rep.Resumed = true })
@@ -145,7 +154,6 @@ func (s *Scrub) findBytesOn(ctx context.Context, id cairn.NodeID, r Request, m *
 			return err
 		}
 		if len(batch) == 0 {
-			s.finished(ctx, key)
 			return nil
 		}
 		for _, row := range batch {

@@ -41,39 +41,61 @@ func newMetrics(reg prometheus.Registerer, s *Scrub) (*metrics, error) {
 // gauges are what Health says, asked for when somebody scrapes.
 type gauges struct{ s *Scrub }
 
+// figure is one gauge without labels.
+type figure struct {
+	name, help string
+	of         func(Health) float64
+}
+
+func figuresShown() []figure {
+	return []figure{
+		{"age_seconds", "Age of the bytes proven longest ago; -1 while some never were.", func(h Health) float64 { return h.Oldest }},
+		{"packs", "Packs on nodes.", func(h Health) float64 { return float64(h.Packs) }},
+		{"packs_unreadable", "Packs of which fewer than k shards can be read now.", func(h Health) float64 { return float64(h.Unreadable) }},
+		{"packs_lost", "Packs of which fewer than k shards exist.", func(h Health) float64 { return float64(h.Lost) }},
+		{"spare_operators", "Operators that may fail, whichever, with every object readable; -1 when one is not.", func(h Health) float64 { return float64(h.Worst) }},
+		{"backlog_packs", "Packs with shards to be made again.", func(h Health) float64 { return float64(h.BacklogPacks) }},
+		{"backlog_bytes", "Bytes of shards to be made again.", func(h Health) float64 { return float64(h.BacklogBytes) }},
+		{"stuck_packs", "Packs that cannot be mended now.", func(h Health) float64 { return float64(int64(len(h.Stuck)) + h.StuckMore) }},
+		{"nines", "How safe a pack is for a year, -log10 of the chance to lose it.", func(h Health) float64 { return h.Nines }},
+	}
+}
+
 func gauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("cairn_scrub_"+name, help, labels, nil)
 }
 
-// Describe is left unchecked: the set is fixed, but it is made anew each time.
+func (g gauges) shards() *prometheus.Desc {
+	return gauge("shards", "Shards by what is known of them.", "state")
+}
+
+func (g gauges) round() *prometheus.Desc {
+	return gauge("round_days", "Days in which every byte of a node is read; 0 while unknown.", "node")
+}
+
+// Describe names them all.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	ch <- gauge("age_seconds", "Age of the bytes proven longest ago; -1 while some never were.")
+	for _, f := range figuresShown() {
+		ch <- gauge(f.name, f.help)
+	}
+	ch <- g.shards()
+	ch <- g.round()
 }
 
 // Collect sends the figures of now.
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	h := g.s.Health()
-	send := func(name, help string, v float64) {
-		ch <- prometheus.MustNewConstMetric(gauge(name, help), prometheus.GaugeValue, v)
+	for _, f := range figuresShown() {
+		ch <- prometheus.MustNewConstMetric(gauge(f.name, f.help), prometheus.GaugeValue, f.of(h))
 	}
-	send("age_seconds", "Age of the bytes proven longest ago; -1 while some never were.", h.Oldest)
-	send("packs", "Packs on nodes.", float64(h.Packs))
-	send("packs_unreadable", "Packs of which fewer than k shards can be read now.", float64(h.Unreadable))
-	send("packs_lost", "Packs of which fewer than k shards exist.", float64(h.Lost))
-	send("spare_operators", "Operators that may fail, whichever, with every object readable; -1 when one is not.", float64(h.Worst))
-	send("backlog_packs", "Packs with shards to be made again.", float64(h.BacklogPacks))
-	send("backlog_bytes", "Bytes of shards to be made again.", float64(h.BacklogBytes))
-	send("stuck_packs", "Packs that cannot be mended now.", float64(int64(len(h.Stuck))+h.StuckMore))
-	state := gauge("shards", "Shards by what is known of them.", "state")
 	for _, x := range []struct {
 		state string
 		n     int64
 	}{{"good", h.Shards.Good}, {"leaving", h.Shards.Leaving}, {"away", h.Shards.Away}, {"suspect", h.Shards.Suspect}, {"quarantined", h.Shards.Quarantined},
 		{"wrong", h.Shards.Wrong}, {"missing", h.Shards.Missing}, {"unknown", h.Shards.Unknown}} {
-		ch <- prometheus.MustNewConstMetric(state, prometheus.GaugeValue, float64(x.n), x.state)
+		ch <- prometheus.MustNewConstMetric(g.shards(), prometheus.GaugeValue, float64(x.n), x.state)
 	}
-	round := gauge("round_days", "Days in which every byte of a node is read; 0 while unknown.", "node")
 	for _, c := range h.Coverage {
-		ch <- prometheus.MustNewConstMetric(round, prometheus.GaugeValue, c.Days, c.Name)
+		ch <- prometheus.MustNewConstMetric(g.round(), prometheus.GaugeValue, c.Days, c.Name)
 	}
 }
