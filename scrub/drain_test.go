@@ -159,7 +159,9 @@ func TestADrainThatIsKilledGoesOn(t *testing.T) {
 		for _, o := range r.nodes {
 			o.faulty.SetChoose(nil)
 		}
-		r.run(func(ctx context.Context) { _ = r.Run(ctx) }, 30*time.Hour)
+		r.c.List, r.c.Again = 2*time.Hour, 10*time.Minute
+		r.start()
+		r.run(func(ctx context.Context) { _ = r.Run(ctx) }, 5*time.Hour)
 		if r.files() != 140 {
 			t.Errorf("%d files stand, want 140", r.files())
 		}

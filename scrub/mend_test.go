@@ -276,6 +276,7 @@ func TestRepairOfWrongBytesRemovesTheOldFileLast(t *testing.T) {
 			r.corrupt(p, 2)
 			n, name := r.file(p, 2)
 			r.full()
+			r.pass(time.Minute) // the second look is over
 			if spare == 0 {
 				must(t, r.fleet.Reset(n.ID)) // a person looked at the disk; it goes back there
 			}
@@ -384,8 +385,9 @@ func TestHazardA8ACrashAnywhereInRepairLosesNothing(t *testing.T) {
 			for _, n := range r.nodes {
 				n.faulty.SetChoose(nil)
 			}
+			r.c.List, r.c.Again = 2*time.Hour, 10*time.Minute
 			r.start()
-			r.run(func(ctx context.Context) { _ = r.Run(ctx) }, 30*time.Hour)
+			r.run(func(ctx context.Context) { _ = r.Run(ctx) }, 5*time.Hour)
 			r.wantWhole(c.what)
 			if n := r.files(); n != 7 {
 				t.Errorf("%s: %d files stand", c.what, n)

@@ -204,7 +204,7 @@ func newRig(tb testing.TB, n int) *rig {
 	ca, err := cache.New(cache.Config{})
 	must(tb, err)
 	f, err := fleet.New(tb.Context(), fleet.Config{Store: testStore, Trust: pack.Trust(crypt.TrustKeys(testStore, r.sign.Public())), Open: r.connect,
-		Cache: ca, Watch: time.Minute, Dice: func(id cairn.PackID) *rand.Rand { return rand.New(rand.NewPCG(id.Seq(), 1)) }})
+		Cache: ca, Watch: 5 * time.Minute, Dice: func(id cairn.PackID) *rand.Rand { return rand.New(rand.NewPCG(id.Seq(), 1)) }})
 	must(tb, err)
 	r.fleet = &nodesUnderTest{Fleet: f}
 	tb.Cleanup(func() { must(tb, f.Close()) })
