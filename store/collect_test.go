@@ -296,6 +296,16 @@ func TestCheckpointPacksGo(t *testing.T) {
 	})
 }
 
+// onDeletes gives deletes of shards a fate.
+func onDeletes(fate backendtest.Fate) backendtest.Choose {
+	return func(op, name string, _ int) backendtest.Fate {
+		if op == backends.OpDelete && strings.Contains(name, "packs/") {
+			return fate
+		}
+		return backendtest.Works
+	}
+}
+
 // TestDeletesThatFail: a node that fails, that works and says it failed, that
 // lies, or is away: the row stays with what is not confirmed, and goes when it is.
 func TestDeletesThatFail(t *testing.T) {
@@ -307,12 +317,7 @@ func TestDeletesThatFail(t *testing.T) {
 				ids := r.packsOf("x")
 				must(t, r.Delete(t.Context(), keyOf("x"), Condition{}))
 				r.retireAll()
-				r.nodes[1].faulty.SetChoose(func(op, name string, _ int) backendtest.Fate {
-					if op == backends.OpDelete && strings.Contains(name, "packs/") {
-						return fate
-					}
-					return backendtest.Works
-				})
+				r.nodes[1].faulty.SetChoose(onDeletes(fate))
 				r.pass(2 * eon)
 				gone := fate == backendtest.WorksButFails
 				if n := r.fileCount(ids...); n != map[bool]int{true: 0, false: 1}[gone] || gone != (r.packState(ids[0]) == "dropped") {
