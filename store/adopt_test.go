@@ -203,8 +203,7 @@ func TestHazardB19PlantedPacksAreRefused(t *testing.T) {
 		must(t, r.put("x", content(1, tinyPack)))
 		r.rest()
 		r.checkpoint()
-		thief := newRig(t, 2, r.tune) // the same keys
-		thief.tune = nil
+		thief := newRig(t, 2, func(c *Config) { c.PackSize, c.Coding = minPack, "1+1" }) // the same keys
 		must(t, thief.put("evil", content(2, tinyPack)))
 		must(t, thief.put("evil too", content(3, 10)))
 		must(t, thief.Flush(t.Context()))

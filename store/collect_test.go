@@ -15,7 +15,7 @@ import (
 )
 
 // eon is the grace of these tests: simulated time costs some of the real one.
-const eon = 30 * time.Minute
+const eon = 12 * time.Minute
 
 // collecting runs f over a store that keeps roots and releases soon.
 func collecting(t *testing.T, n int, coding string, f func(*testing.T, *rig, *rootFile)) {
@@ -99,7 +99,7 @@ func TestDeadPacksGo(t *testing.T) {
 		}
 		r.rest()
 		r.checkpoint()
-		if out := r.collect(); out.InGrace != 1 || out.Next < 1700 || out.Deleted != 0 {
+		if out := r.collect(); out.InGrace != 1 || out.Next < 700 || out.Deleted != 0 {
 			t.Errorf("in its grace: %+v", out)
 		}
 		r.pass(eon - 2*time.Minute)
@@ -214,7 +214,7 @@ func TestHazardA9H2RootsEverywhereFirst(t *testing.T) {
 		if n := r.fileCount(ids...); n != 2 {
 			t.Fatalf("%d files stand before the grace", n)
 		}
-		r.pass(eon)
+		r.pass(3 * eon)
 		if n := r.fileCount(ids...); n != 0 {
 			t.Errorf("%d files are left", n)
 		}
