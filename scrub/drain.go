@@ -17,7 +17,7 @@ import (
 // node is to be draining before, or new shards go on coming.
 func (s *Scrub) Drain(ctx context.Context, node cairn.NodeID, r Request, progress func(Progress)) (Report, error) {
 	m := newMeter("drain", r, progress)
-	end, err := s.begin("drain " + node.String())
+	ctx, end, err := s.begin(ctx, "drain "+node.String(), false)
 	if err != nil {
 		return m.done(s), err
 	}
@@ -199,15 +199,16 @@ func (s *Scrub) drainLoop(ctx context.Context) {
 			if !n.leaving || n.is == gone || ctx.Err() != nil {
 				continue
 			}
-			end, err := s.begin("drain " + id.String())
+			one, end, err := s.begin(ctx, "drain "+id.String(), true)
 			if err != nil {
 				continue // a person's is running
 			}
 			m := newMeter("drain", Request{}, nil)
-			err = s.drainAll(ctx, id, Request{}, m)
+			err = s.drainAll(one, id, Request{}, m)
+			cut := one.Err() != nil
 			end()
 			r := m.done(s)
-			if err != nil && ctx.Err() == nil {
+			if err != nil && !cut {
 				s.c.Log.Warn("node could not be drained", "node", n.Name, "err", err)
 			}
 			if r.Made > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,11 +133,11 @@ func TestADrainThatIsKilledGoesOn(t *testing.T) {
 		r.state(n, "draining")
 		for life := range 30 {
 			ctx, die := context.WithCancel(t.Context())
-			puts := 0
+			var puts atomic.Int32
 			for _, o := range r.nodes {
 				o.faulty.SetChoose(func(op, name string, _ int) backendtest.Fate {
 					if op == backends.OpPut {
-						if puts++; puts > 2 {
+						if puts.Add(1) > 2 {
 							die()
 							return backendtest.WorksButFails
 						}

@@ -22,7 +22,7 @@ func (s *Scrub) Scrub(ctx context.Context, r Request, progress func(Progress)) (
 	if r.Sample < 0 || r.Sample > 1 {
 		return m.done(s), fmt.Errorf("scrub: a sample of %g is no part from 0 to 1: %w", r.Sample, cairn.ErrInvalid)
 	}
-	end, err := s.begin("scrub")
+	ctx, end, err := s.begin(ctx, "scrub", false)
 	if err != nil {
 		return m.done(s), err
 	}

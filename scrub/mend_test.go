@@ -448,7 +448,7 @@ func TestHazardB20APackThatIsRetiringIsLeftAlone(t *testing.T) {
 func TestTwoVerbsOfAKindDoNotRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 1)
-		end, err := r.begin("repair")
+		_, end, err := r.begin(t.Context(), "repair", false)
 		must(t, err)
 		_, err = r.Repair(t.Context(), Request{}, nil)
 		wantClass(t, "a second repair", err, cairn.ErrUnavailable)

@@ -28,13 +28,19 @@ type absence struct {
 	whole bool // it is listed with another size: read it whole
 }
 
-// looksAtOnce is how many direct looks at one node are under way at a time.
-const looksAtOnce = 8
+const (
+	// looksAtOnce is how many direct looks at shards are under way at a time.
+	looksAtOnce = 8
+	// listingsAtOnce is how many nodes are listed at a time.
+	listingsAtOnce = 4
+)
 
 // presenceLoop lists every node once in List, one after another, and settles
 // what listings raised, until ctx ends.
 func (s *Scrub) presenceLoop(ctx context.Context) {
 	visited := moment(0)
+	var g errgroup.Group // a node that lists for hours keeps no other from its turn
+	g.SetLimit(listingsAtOnce)
 	for ctx.Err() == nil {
 		changed := s.c.Nodes.Changed()
 		if now := s.now(); s.c.Visit != nil && (visited == 0 || now.since(visited) >= s.c.List) {
@@ -44,13 +50,40 @@ func (s *Scrub) presenceLoop(ctx context.Context) {
 			}
 		}
 		for _, id := range s.dueNodes(s.view()) {
-			s.presence(ctx, id)
-			s.sweep(ctx, id)
+			if !s.beginListing(id) {
+				continue
+			}
+			if !g.TryGo(func() error {
+				defer s.endListing(id)
+				if _, err := s.presence(ctx, id); err == nil {
+					s.sweep(ctx, id)
+				}
+				return nil
+			}) {
+				s.endListing(id) // in a minute
+			}
 		}
 		s.settleMarks(ctx)
 		s.save(ctx)
 		s.wait(ctx, time.Minute, changed, nil)
 	}
+	_ = g.Wait() // they return none
+}
+
+func (s *Scrub) beginListing(id cairn.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listing[id] {
+		return false
+	}
+	s.listing[id] = true
+	return true
+}
+
+func (s *Scrub) endListing(id cairn.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listing, id)
 }
 
 // dueNodes lists the nodes whose listing is due: never listed, back after an
@@ -64,7 +97,6 @@ func (s *Scrub) dueNodes(v *view) (out []cairn.NodeID) {
 		h.Write(id[:])
 		early := s.c.List / 8 * time.Duration(h.Sum32()%1024) / 1024
 		if v.nodes[id].answers() && (m.Listed == 0 || m.Due || v.now.since(m.Listed) >= s.c.List-early) && v.now >= s.tried[id] {
-			s.tried[id] = v.now + moment(5*time.Minute) // should it fail
 			out = append(out, id)
 		}
 	}
@@ -77,6 +109,9 @@ func (s *Scrub) dueNodes(v *view) (out []cairn.NodeID) {
 func (s *Scrub) presence(ctx context.Context, id cairn.NodeID) (r Report, err error) {
 	f, err := s.compare(ctx, id)
 	if err != nil {
+		s.mu.Lock()
+		s.tried[id] = s.now() + moment(5*time.Minute)
+		s.mu.Unlock()
 		if ctx.Err() == nil {
 			s.c.Log.Warn("node could not be listed", "node", s.name(id), "err", err)
 		}
@@ -124,7 +159,10 @@ func (s *Scrub) raise(f *found) {
 // compare joins what the node lists with what the rows say of it, both in order
 // of pack, in bounded memory and without asking the node for anything else.
 func (s *Scrub) compare(ctx context.Context, id cairn.NodeID) (*found, error) {
-	sp := &spool{fs: s.c.FS, dir: s.c.Dir, tag: id.String(), room: s.spoolRoom}
+	s.mu.Lock()
+	s.spools++ // two listings of one node may be under way
+	sp := &spool{fs: s.c.FS, dir: s.c.Dir, tag: fmt.Sprint(s.spools), room: s.spoolRoom}
+	s.mu.Unlock()
 	defer func() {
 		if err := sp.close(); err != nil {
 			s.c.Log.Warn("files of a listing could not be removed", "err", err)
@@ -163,7 +201,7 @@ func (s *Scrub) compare(ctx context.Context, id cairn.NodeID) (*found, error) {
 		if err != nil {
 			return nil, err
 		}
-		if row.State == index.Spread {
+		if row.State != index.Staged { // those are the store's
 			f.row(id, row, here)
 		}
 	}
@@ -191,8 +229,8 @@ func (f *found) strange(node cairn.NodeID, file fleet.File) {
 func (f *found) row(node cairn.NodeID, row index.PackRow, here []fleet.File) {
 	id := row.Params.ID
 	for _, l := range row.At {
-		if l.Node != node {
-			continue
+		if l.Node != node || row.State != index.Spread {
+			continue // what goes need not be there
 		}
 		f.shards++
 		size, listed := int64(0), false

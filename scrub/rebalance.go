@@ -29,7 +29,7 @@ func (f fill) part() float64 { return float64(f.used) / float64(f.size) }
 // moment and called again.
 func (s *Scrub) Rebalance(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
 	m := newMeter("rebalance", r, progress)
-	end, err := s.begin("rebalance")
+	ctx, end, err := s.begin(ctx, "rebalance", false)
 	if err != nil {
 		return m.done(s), err
 	}

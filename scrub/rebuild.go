@@ -15,7 +15,7 @@ import (
 // is. It goes on where one before was cut off.
 func (s *Scrub) Rebuild(ctx context.Context, node cairn.NodeID, r Request, progress func(Progress)) (Report, error) {
 	m := newMeter("rebuild", r, progress)
-	end, err := s.begin("rebuild " + node.String())
+	ctx, end, err := s.begin(ctx, "rebuild "+node.String(), false)
 	if err != nil {
 		return m.done(s), err
 	}

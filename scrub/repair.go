@@ -3,6 +3,7 @@ package scrub
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 )
@@ -15,7 +16,7 @@ import (
 // is in the report, with the reason.
 func (s *Scrub) Repair(ctx context.Context, r Request, progress func(Progress)) (Report, error) {
 	m := newMeter("repair", r, progress)
-	end, err := s.begin("repair")
+	ctx, end, err := s.begin(ctx, "repair", false)
 	if err != nil {
 		return m.done(s), err
 	}
@@ -66,19 +67,27 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 			m.update(func(_ *Progress, rep *Report) { rep.repaired(c, still) })
 			return nil
 		}
+		busy := 0
 		s.mendAll(ctx, c.worst, atOnce, func(id cairn.PackID, o outcome) {
 			m.update(func(p *Progress, rep *Report) {
 				switch {
 				case o.stuck != nil:
 					failed[id] = o.stuck
+				case o.busy:
+					busy++ // it is mended in the background right now
 				case o.made == 0:
-					failed[id] = &Stuck{Pack: id, ID: id.String(), Why: "somebody else is at it"}
+					failed[id] = &Stuck{Pack: id, ID: id.String(), Why: "it changed meanwhile"}
 				}
-				p.Packs++
-				p.Bytes += o.bytes
-				rep.add(o)
+				if !o.busy {
+					p.Packs++
+					p.Bytes += o.bytes
+					rep.add(o)
+				}
 			})
 		})
+		if busy > 0 {
+			s.wait(ctx, time.Second, nil, nil)
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

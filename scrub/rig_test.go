@@ -42,6 +42,9 @@ type rig struct {
 	packs []*pack.Sealed
 	c     Config // of the next Scrub
 	*Scrub
+
+	lines   sync.Mutex
+	remotes map[cairn.NodeID]*backendtest.Faulty // guarded by lines
 }
 
 type rigNode struct {
@@ -236,10 +239,10 @@ func (r *rig) listed() {
 }
 
 func (r *rig) connect(_ context.Context, n pack.Node) (backends.Remote, error) {
-	for _, o := range r.nodes {
-		if o.ID == n.ID {
-			return o.faulty, nil
-		}
+	r.lines.Lock()
+	defer r.lines.Unlock()
+	if f := r.remotes[n.ID]; f != nil {
+		return f, nil
 	}
 	return nil, cairn.ErrUnavailable
 }
@@ -251,6 +254,12 @@ func (r *rig) addNode() *rigNode {
 	n.Node = pack.Node{ID: cairn.NodeID{byte(i + 1)}, Name: fmt.Sprintf("n%d", i+1), Operator: fmt.Sprintf("op%d", i+1), Remote: fmt.Sprintf("mem:%d", i), State: "ok"}
 	n.mount()
 	r.nodes = append(r.nodes, n)
+	r.lines.Lock()
+	if r.remotes == nil {
+		r.remotes = make(map[cairn.NodeID]*backendtest.Faulty)
+	}
+	r.remotes[n.ID] = n.faulty
+	r.lines.Unlock()
 	r.set()
 	return n
 }

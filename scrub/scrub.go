@@ -103,7 +103,9 @@ type Scrub struct {
 	stuck   map[cairn.PackID]*stuckPack       // guarded by mu
 	stood   string                            // the nodes' states when stuck packs were last tried; guarded by mu
 	tried   map[cairn.NodeID]moment           // when a listing may be tried again; guarded by mu
-	verbs   map[string]bool                   // that run; guarded by mu
+	listing map[cairn.NodeID]bool             // nodes listed in the background right now; guarded by mu
+	spools  int                               // made so far; guarded by mu
+	verbs   map[string]*running               // guarded by mu
 	last    *census                           // guarded by mu
 	waiting string                            // why repair does not go on; guarded by mu
 }
@@ -119,7 +121,7 @@ func New(ctx context.Context, c Config) (*Scrub, error) {
 	s := &Scrub{c: c, life: context.WithoutCancel(ctx), spoolRoom: spoolRoom,
 		saving: make(chan struct{}, 1), counting: make(chan struct{}, 1), kicked: make(chan struct{}, 1),
 		marks: newMarks(), held: make(map[cairn.PackID]bool), intents: make(map[cairn.PackID][]cairn.Location),
-		stuck: make(map[cairn.PackID]*stuckPack), tried: make(map[cairn.NodeID]moment), verbs: make(map[string]bool)}
+		stuck: make(map[cairn.PackID]*stuckPack), tried: make(map[cairn.NodeID]moment), listing: make(map[cairn.NodeID]bool), verbs: make(map[string]*running)}
 	if err := s.load(); err != nil {
 		return nil, err
 	}

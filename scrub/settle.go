@@ -80,6 +80,13 @@ func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
 	if err != nil {
 		return
 	}
+	if row.State >= index.Retiring && !recorded(row, p.Location) && s.c.Adopt != nil {
+		// The store deletes it with the others, when it may.
+		if _, err := s.c.Adopt(ctx, p.pack, []cairn.Location{p.Location}); err == nil {
+			s.dropMark(extra, p)
+		}
+		return
+	}
 	if row.State != index.Spread || recorded(row, p.Location) || int(p.Index) >= row.Params.Coding.N() || v.of(p.Node).is == gone {
 		s.dropMark(extra, p)
 		return

@@ -10,19 +10,46 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// begin lets one verb of a kind run at a time; the caller calls end.
-func (s *Scrub) begin(verb string) (end func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.verbs[verb] {
-		return nil, fmt.Errorf("scrub: %s is running already: %w", verb, cairn.ErrUnavailable)
-	}
-	s.verbs[verb] = true
-	return func() {
+// running is a verb under way.
+type running struct {
+	cut  context.CancelFunc // nil for one that a person began
+	done chan struct{}      // closed at its end
+}
+
+// begin lets one verb of a kind run at a time, and returns the context it runs
+// in; the caller calls end. A person's verb cuts one off that runs in the
+// background and takes its place, since each can be cut off and goes on.
+func (s *Scrub) begin(ctx context.Context, verb string, background bool) (_ context.Context, end func(), err error) {
+	for {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.verbs, verb)
-	}, nil
+		other := s.verbs[verb]
+		if other == nil {
+			r := &running{done: make(chan struct{})}
+			ctx, cancel := context.WithCancel(ctx)
+			if background {
+				r.cut = cancel
+			}
+			s.verbs[verb] = r
+			s.mu.Unlock()
+			return ctx, func() {
+				cancel()
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.verbs, verb)
+				close(r.done)
+			}, nil
+		}
+		s.mu.Unlock()
+		if background || other.cut == nil {
+			return nil, nil, fmt.Errorf("scrub: %s is running already: %w", verb, cairn.ErrUnavailable)
+		}
+		other.cut()
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
 }
 
 // chosen is the nodes that a request names: one, or all that are not given up.
