@@ -43,6 +43,8 @@ var beside = [][2]string{
 	{"cmd/cairn", "cmd/cairn/*"},
 	{"cmd/cairn/demo", "cmd/cairn/engine"},
 	{"cmd/cairn/engine", "cmd/cairn/keep"},
+	{"cmd/cairn/engine", "cmd/cairn/secretfile"},
+	{"cmd/cairn/demo", "cmd/cairn/spoken"},
 	{"backends/backendtest", "backends/conform"},
 }
 

@@ -4,8 +4,8 @@
 //
 // Reading order: demo.go (Config and Run), start.go (from a directory to a
 // demo that serves), state.go (what it remembers), node.go and tap.go (a node
-// and its mischief), command.go (what can be said to it), do.go (kill, lie,
-// slow, revive, status), flush.go, load.go and verify.go (which prove
+// and its mischief), do.go (kill, lie, slow, revive, status; package spoken reads
+// what can be said), flush.go, load.go and verify.go (which prove
 // something), talk.go and text.go (the conversation, for people and as JSON),
 // objects.go, client.go and sign.go (S3 as attic speaks it), admin.go (health
 // and metrics).

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/spoken"
 	"github.com/cairn-storage/cairn/layout"
 )
 
@@ -253,7 +254,7 @@ func TestBadCommandsAreOneLineAndChangeNothing(t *testing.T) {
 			t.Errorf("%q answers %+v", c, h)
 		}
 	}
-	if _, h := ask[head](r, "dance"); !strings.Contains(h.Error, usage) {
+	if _, h := ask[head](r, "dance"); !strings.Contains(h.Error, spoken.Usage) {
 		t.Errorf("an unknown command does not name the others: %s", h.Error)
 	}
 	for _, n := range must[statusReply](r, "status").Nodes {

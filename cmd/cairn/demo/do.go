@@ -9,17 +9,18 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/cmd/cairn/spoken"
 )
 
 // do carries out one command. A reply beside an error tells how far it came.
-func (d *demo) do(ctx, life context.Context, c command) (reply, error) {
+func (d *demo) do(ctx, life context.Context, c spoken.Command) (reply, error) {
 	var n *node
-	if c.node > 0 {
-		n = d.nodes[c.node-1]
+	if c.Node > 0 {
+		n = d.nodes[c.Node-1]
 	}
-	switch c.verb {
+	switch c.Verb {
 	case "load":
-		return d.load(ctx, c.n)
+		return d.load(ctx, c.N)
 	case "verify":
 		return d.verify(ctx)
 	case "flush":
@@ -35,9 +36,9 @@ func (d *demo) do(ctx, life context.Context, c command) (reply, error) {
 			return nil, err
 		}
 	case "lie":
-		n.tap.lie.Store(int32(c.n))
+		n.tap.lie.Store(int32(c.N))
 	case "slow":
-		n.tap.slow.Store(int64(time.Duration(c.n) * time.Millisecond))
+		n.tap.slow.Store(int64(time.Duration(c.N) * time.Millisecond))
 	case "revive":
 		if err := d.revive(ctx, life, n); err != nil {
 			return nil, err

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/cairn-storage/cairn/cmd/cairn/spoken"
 )
 
 // head is what every answer has.
@@ -72,7 +74,7 @@ func (d *demo) talk(ctx, life context.Context) error {
 			default:
 				return nil
 			}
-			for _, text := range split(line) {
+			for _, text := range spoken.Split(line) {
 				over, err := d.answer(ctx, life, text)
 				if err != nil || over {
 					return err
@@ -107,7 +109,7 @@ func (d *demo) lines(ctx context.Context) <-chan string {
 // quit and when ctx ended meanwhile. An error means that nobody listens.
 func (d *demo) answer(ctx, life context.Context, text string) (over bool, err error) {
 	var r reply
-	c, failed := parse(text, len(d.nodes))
+	c, failed := spoken.Parse(text, len(d.nodes))
 	if failed == nil {
 		r, failed = d.do(ctx, life, c)
 	}
@@ -128,7 +130,7 @@ func (d *demo) answer(ctx, life context.Context, text string) (over bool, err er
 		}
 		err = show(d.c.Out, r)
 	}
-	return c.verb == "quit" && failed == nil || ctx.Err() != nil, err
+	return c.Verb == "quit" && failed == nil || ctx.Err() != nil, err
 }
 
 func show(w io.Writer, r reply) error {

@@ -59,35 +59,6 @@ func TestObjectsAreAsAttics(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		want command // text left out
-	}{
-		{"load", command{verb: "load", n: 2000}},
-		{"load 10", command{verb: "load", n: 10}},
-		{"kill 7", command{verb: "kill", node: 7}},
-		{"lie 2", command{verb: "lie", node: 2, n: 100}},
-		{"lie 2 5", command{verb: "lie", node: 2, n: 5}},
-		{"slow 1 250", command{verb: "slow", node: 1, n: 250}},
-		{"revive 1", command{verb: "revive", node: 1}},
-		{"quit", command{verb: "quit"}},
-	} {
-		c.want.text = c.text
-		if got, err := parse(c.text, 7); err != nil || got != c.want {
-			t.Errorf("%q: %+v, %v", c.text, got, err)
-		}
-	}
-	for _, text := range []string{"kill", "kill 8", "kill 0", "kill 1.5", "lie 1 101", "slow 1", "slow 1 60001", "load -1", "load 1000001", "quit now", "KILL 1"} {
-		if _, err := parse(text, 7); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), usage) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-	if got := split(" load  5 ;; kill 3;"); !slices.Equal(got, []string{"load 5", "kill 3"}) {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestLiarsLieAboutShardsOnly(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 )
@@ -47,7 +48,7 @@ func authorizedKeys(id crypt.Identity, owners, recovery []string) []string {
 	short := id.Store().Short()
 	lines := []string{id.Public().SSH + " cairn-" + short}
 	for _, line := range recovery {
-		key, _ := splitRecoveryKey(line)
+		key, _ := secretfile.SplitRecoveryKey(line)
 		lines = append(lines, key+" cairn-owner-"+short)
 	}
 	for _, o := range owners {
@@ -71,31 +72,12 @@ func readRecoveryKeys(fs durable.FS, at string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := parseRecoveryKeys(string(text))
+	keys, err := secretfile.ParseRecoveryKeys(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return keys, nil
 }
 
-// parseRecoveryKeys reads lines of an ssh-ed25519 key and a recipient.
-func parseRecoveryKeys(text string) (lines []string, err error) {
-	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		key, owner := splitRecoveryKey(line)
-		r, err := crypt.ParseRecipient(key)
-		_, oerr := crypt.ParseRecipient(owner)
-		if err != nil || oerr != nil || !isSSH(key) || r.String() != key {
-			return nil, fmt.Errorf("line %d is no ssh-ed25519 key and its owner's recipient: %w", i+1, cairn.ErrCorrupt)
-		}
-		lines = append(lines, line)
-	}
-	return lines, nil
-}
-
 // recoveryKey is the line of an owner's identity.
 func recoveryKey(p crypt.Public) string { return p.SSH + " " + p.Recipient }
-
-func splitRecoveryKey(line string) (key, owner string) {
-	i := strings.LastIndexByte(line, ' ')
-	return line[:max(i, 0)], line[i+1:]
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
@@ -162,7 +163,7 @@ func (e *Engine) readPending(now secrets) (secrets, error) {
 		return next, err
 	}
 	next.recovery = slices.DeleteFunc(slices.Clone(now.recovery), func(line string) bool {
-		_, owner := splitRecoveryKey(line)
+		_, owner := secretfile.SplitRecoveryKey(line)
 		return !slices.Contains(next.owners, owner)
 	})
 	return next, nil

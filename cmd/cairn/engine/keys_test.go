@@ -10,6 +10,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
@@ -171,14 +172,14 @@ func TestGatewaysFile(t *testing.T) {
 		{Key: crypt.PublicKey{1, 2}, Number: 0, Recipient: someone, Until: pack.CutOff{Number: 7, Last: cairn.Stamp{Life: 3, LSN: 99}, Seal: crypt.Hash{5}}},
 		{Key: crypt.PublicKey{3}, Number: 2, Recipient: someone},
 	}
-	text := gatewaysText(all)
-	got, err := parseGateways(text)
+	text := secretfile.GatewaysText(all)
+	got, err := secretfile.ParseGateways(text)
 	if err != nil || !reflect.DeepEqual(got, all) {
 		t.Errorf("reads back as %+v, %v", got, err)
 	}
 	for _, bad := range []string{"", "#\n", "00 1 " + someone, strings.Replace(string(text), " until 7 ", " until x ", 1), strings.Replace(string(text), " 3.99 ", " 399 ", 1),
 		strings.ToUpper(string(text)), string(text) + "\n"} {
-		if _, err := parseGateways([]byte(bad)); err == nil {
+		if _, err := secretfile.ParseGateways([]byte(bad)); err == nil {
 			t.Errorf("taken: %q", bad)
 		}
 	}

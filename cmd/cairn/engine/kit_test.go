@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,9 @@ func TestTheKitFollowsNodesAndOwners(t *testing.T) {
 		must(t, step.do())
 		heard(t, e)
 		now, err := os.ReadFile(h.file.Kit)
-		must(t, err)
+		if err != nil {
+			t.Fatalf("%s: %v; %+v", step.what, err, e.kit.state())
+		}
 		if changed := !bytes.Equal(now, last); changed != step.writes {
 			t.Errorf("%s: the kit was written: %v, want %v", step.what, changed, step.writes)
 		}
@@ -84,6 +87,7 @@ func TestTheKitFollowsNodesAndOwners(t *testing.T) {
 				t.Errorf("%s: carol is at %s", step.what, n.Remote)
 			}
 		}
+		slices.Sort(nodes) // they stand by their ids
 		if got := strings.Join(nodes, " "); got != step.nodes {
 			t.Errorf("%s: the kit names %s, want %s", step.what, got, step.nodes)
 		}
@@ -122,9 +126,9 @@ func heard(t *testing.T, e *Engine) {
 	t.Helper()
 	for {
 		must(t, e.keeper.Root(t.Context(), e.amend)) // takes the same turn
-		e.kit.mu.Lock()
+		e.kit.turn <- struct{}{} // whoever writes one has it
 		now := e.kit.now
-		e.kit.mu.Unlock()
+		<-e.kit.turn
 		if now != (crypt.Hash{}) {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/recovery"
@@ -25,7 +26,7 @@ func (m *maker) gateway() (crypt.Identity, error) {
 	case errors.Is(err, cairn.ErrNotExist):
 	case err != nil:
 		return crypt.Identity{}, err
-	case string(storeText(old.Public())) == string(begun):
+	case string(secretfile.StoreText(old.Public())) == string(begun):
 		return old, nil
 	default:
 		return crypt.Identity{}, fmt.Errorf("%s exists already, of store %s; set identity in cairn.toml to another file: %w",
@@ -40,7 +41,7 @@ func (m *maker) gateway() (crypt.Identity, error) {
 	if err := m.FS.MkdirAll(m.at); err != nil {
 		return crypt.Identity{}, err
 	}
-	if err := m.write(filepath.Join(m.at, storeFile), storeText(id.Public())); err != nil {
+	if err := m.write(filepath.Join(m.at, storeFile), secretfile.StoreText(id.Public())); err != nil {
 		return crypt.Identity{}, err
 	}
 	return id, m.write(m.Identity, id.Encode())

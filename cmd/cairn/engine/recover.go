@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/keep"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
@@ -161,7 +162,7 @@ func (r *recoverer) rebuild(ctx context.Context) (err error) {
 			r.out.Waiting = err.Error() // the gateway goes on with it
 		}
 		recovery.SetUntil(&body, own, reached)
-		if err := r.write(gatewaysFile, gatewaysText(body.Gateways)); err != nil {
+		if err := r.write(gatewaysFile, secretfile.GatewaysText(body.Gateways)); err != nil {
 			return fmt.Errorf("recover: %w", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/layout"
@@ -71,10 +72,10 @@ func (r *recoverer) writeSecrets() error {
 		name string
 		data []byte
 	}{
-		{storeFile, storeText(t.Identity.Public())},
+		{storeFile, secretfile.StoreText(t.Identity.Public())},
 		{ownersFile, linesOf(t.Owners)},
 		{delegationFile, t.Delegation},
-		{gatewaysFile, gatewaysText(t.Body.Gateways)},
+		{gatewaysFile, secretfile.GatewaysText(t.Body.Gateways)},
 		{recoveryFile, linesOf(r.recoveryKeys())},
 	} {
 		if f.data == nil {
@@ -95,7 +96,7 @@ func (r *recoverer) writeSecrets() error {
 // recoveryKeys are the owners' SSH keys: those that the root names, and that of
 // the owner who recovers.
 func (r *recoverer) recoveryKeys() []string {
-	lines, err := parseRecoveryKeys(r.taken.Body.Setting[settingRecovery])
+	lines, err := secretfile.ParseRecoveryKeys(r.taken.Body.Setting[settingRecovery])
 	if err != nil {
 		lines = nil // none, or of a later release: the owner's own is known
 	}

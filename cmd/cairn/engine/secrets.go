@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/cmd/cairn/secretfile"
 	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
@@ -92,7 +92,7 @@ func readSecrets(fs durable.FS, dir string, id crypt.Identity) (secrets, error) 
 	if err != nil {
 		return s, err
 	}
-	theirs, signer, ssh, err := parseStoreFile(text)
+	theirs, signer, ssh, err := secretfile.ParseStore(text)
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", filepath.Join(at, storeFile), err)
 	}
@@ -191,27 +191,4 @@ func (s *secrets) addKeys(fs durable.FS, at, path string, id crypt.Identity) err
 	s.epoch = max(s.epoch, epoch)
 	s.keys = append(s.keys, keysFile{path, b})
 	return nil
-}
-
-// storeText says which store the directory is of, for people and for Open.
-func storeText(p crypt.Public) []byte {
-	return fmt.Appendf(nil, "store %s\ngateway %s\nssh %s\n", p.Store, p.Recipient, p.SSH)
-}
-
-func parseStoreFile(b []byte) (id cairn.StoreID, recipient, ssh string, err error) {
-	bad := fmt.Errorf("not a file of cairn init: %w", cairn.ErrCorrupt)
-	lines := bytes.Split(b, []byte("\n"))
-	if len(lines) < 3 {
-		return id, "", "", bad
-	}
-	text, ok := strings.CutPrefix(string(lines[0]), "store ")
-	recipient, ok2 := strings.CutPrefix(string(lines[1]), "gateway ")
-	ssh, ok3 := strings.CutPrefix(string(lines[2]), "ssh ")
-	if !ok || !ok2 || !ok3 {
-		return id, "", "", bad
-	}
-	if id, err = cairn.ParseStoreID(text); err != nil {
-		return id, "", "", bad
-	}
-	return id, recipient, ssh, nil
 }
