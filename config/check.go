@@ -47,6 +47,9 @@ func (c Config) Check() error {
 	add("cache.dir", absolute(c.Cache.Dir))
 	add("cache.limit", between(c.Cache.Limit, 0, PiB))
 	add("cache.memory", between(c.Cache.Memory, 0, PiB))
+	add("scrub.every", between(c.Scrub.Every, Duration(day), Duration(365*day)))
+	add("scrub.listing", between(c.Scrub.Listing, Duration(time.Minute), Duration(30*day)))
+	add("repair.after", between(c.Repair.After, Duration(10*time.Minute), Duration(30*day)))
 	for i, n := range c.Nodes {
 		add(entry("node", i, n.Name), n.Check())
 		for _, m := range c.Nodes[:i] {
@@ -101,6 +104,13 @@ func (n Node) Check() error {
 		add("password_file", secretPath(n.PasswordFile))
 	}
 	add("capacity", between(n.Capacity, 0, 1024*PiB))
+	if n.Traffic != "" {
+		_, err := ParseTraffic(n.Traffic)
+		add("traffic", err)
+	}
+	if _, err := ParseHours(n.Hours); err != nil {
+		add("hours", err)
+	}
 	return errors.Join(errs...)
 }
 

@@ -3,8 +3,8 @@
 //
 // Reading order: config.go (every key, and the defaults), load.go (file to
 // struct, strict), keys.go (which keys exist, and which one was meant), units.go,
-// budget.go and ack.go (sizes, durations, coding, budgets, acks), check.go, check_s3.go and
-// check_keep.go (what must hold), secret.go
+// budget.go, bwlimit.go and ack.go (sizes, durations, coding, budgets, rates,
+// acks), check.go, check_s3.go and check_keep.go (what must hold), secret.go
 // and pair.go (files that others may not read), show.go (the struct back to TOML).
 //
 // It knows this machine only. Nodes, buckets and access keys are store state;
@@ -39,6 +39,8 @@ type Config struct {
 	Store   Store    `toml:"store"`  // how objects become packs
 	Stage   Stage    `toml:"stage"`  // packs that the nodes do not have yet
 	Cache   Cache    `toml:"cache"`  // verified blocks kept near
+	Scrub   Scrub    `toml:"scrub"`  // how the bytes on nodes are looked after
+	Repair  Repair   `toml:"repair"` // when what nodes lost is made again
 	Nodes   []Node   `toml:"node"`   // declared nodes, applied at start
 	Buckets []Bucket `toml:"bucket"` // declared buckets, applied at start
 	Keep    []Keep   `toml:"keep"`   // small state of other programs, kept in the store
@@ -140,6 +142,28 @@ type Cache struct {
 	Memory Size `toml:"memory"`
 }
 
+// Scrub is the [scrub] table.
+type Scrub struct {
+	// Every is how long a round of reading every byte on the nodes is to take,
+	// as far as each node's traffic allows; 1d to 365d. Default "30d".
+	Every Duration `toml:"every"`
+	// Listing is how often each node is asked for the list of its files, 1m to
+	// 30d. Default "24h".
+	Listing Duration `toml:"listing"`
+	// Bwlimit is how many bytes a second all background work together may move:
+	// scrub, repair, drain, compaction. rclone's timetable, such as "8M" or
+	// "08:00,1M 23:00,off"; K, M and G are powers of 1024. Default "off".
+	Bwlimit Bwlimit `toml:"bwlimit"`
+}
+
+// Repair is the [repair] table.
+type Repair struct {
+	// After is how long a node may be away before what it holds is made again on
+	// others, 10m to 30d; at once when k+1 or fewer good shards of a pack are
+	// left. Only time in which the gateway ran counts. Default "24h".
+	After Duration `toml:"after"`
+}
+
 // Node is one [[node]] table.
 type Node struct {
 	// Name is how people call the node: a-z, 0-9 and hyphens, unique. Required.
@@ -162,6 +186,12 @@ type Node struct {
 	Capacity Size `toml:"capacity"`
 	// Site is the place it stands at, for people and for placement.
 	Site string `toml:"site"`
+	// Traffic is how much a month background work may move to and from it, such
+	// as "300G" or "300G/month". Default: no bound.
+	Traffic string `toml:"traffic"`
+	// Hours are the times of day of background work with it, by this machine's
+	// clock, such as "22:00-07:00". Default: any time.
+	Hours string `toml:"hours"`
 }
 
 // Bucket is one [[bucket]] table.
@@ -199,6 +229,8 @@ func Default() Config {
 		Store:  Store{Ack: Staged, Checkpoint: Duration(time.Hour), Flush: Flush{Max: Duration(30 * time.Second)}},
 		Stage:  Stage{Limit: 20 * GiB, Settle: Duration(10 * time.Minute)},
 		Cache:  Cache{Limit: 20 * GiB, Memory: 64 * MiB},
+		Scrub:  Scrub{Every: Duration(30 * day), Listing: Duration(day)},
+		Repair: Repair{After: Duration(day)},
 	}
 }
 

@@ -45,6 +45,12 @@ settle = "5m"
 dir    = "/var/cache/cairn"
 limit  = "0B"
 memory = "1.5GiB"
+[scrub]
+every   = "14d"
+listing = "6h"
+bwlimit = "08:00,1M 23:00,8M"
+[repair]
+after = "12h"
 [[node]]
 name     = "carol"
 operator = "carol"
@@ -53,6 +59,8 @@ remote   = "sftp://u1-sub3@u1.example.org:23/cairn"
 host_key = "SHA256:XqzK4rZ5nS2bQkqgkq8W6k0zGm0n4mF0N0J0aY3yR1k"
 key_file = "/run/credentials/cairn.service/carol"
 capacity = "900G"
+traffic  = "300G/month"
+hours    = "22:00-07:00"
 [[node]]
 name   = "disk"
 remote = "local:/srv/disk"
@@ -74,6 +82,10 @@ func TestFullFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	timetable, err := ParseBwlimit("08:00,1M 23:00,8M")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Config{
 		Dir: "/srv/cairn", Identity: "/run/credentials/cairn.service/identity", Memory: 256 * MiB, Kit: "/srv/infra/cairn-kit.age",
 		S3: S3{Listen: "unix:/run/cairn/s3.sock", Region: "garage", PublicURL: "https://cache.example.org", Domains: []string{"s3.example.org", "s3.lan"},
@@ -82,10 +94,11 @@ func TestFullFile(t *testing.T) {
 		Store: Store{Coding: Coding{K: 4, M: 3}, Ack: Spread, Checkpoint: Duration(30 * time.Minute), Flush: Flush{Max: Duration(time.Minute)}},
 		Stage: Stage{Limit: 20 * GiB, Settle: Duration(5 * time.Minute)},
 		Cache: Cache{Dir: "/var/cache/cairn", Memory: 3 * GiB / 2},
+		Scrub: Scrub{Every: Duration(14 * day), Listing: Duration(6 * time.Hour), Bwlimit: timetable}, Repair: Repair{After: Duration(12 * time.Hour)},
 		Nodes: []Node{
 			{Name: "carol", Operator: "carol", Site: `fsn1 "b"`, Remote: "sftp://u1-sub3@u1.example.org:23/cairn",
 				HostKey: "SHA256:XqzK4rZ5nS2bQkqgkq8W6k0zGm0n4mF0N0J0aY3yR1k",
-				KeyFile: "/run/credentials/cairn.service/carol", Capacity: 900e9},
+				KeyFile: "/run/credentials/cairn.service/carol", Capacity: 900e9, Traffic: "300G/month", Hours: "22:00-07:00"},
 			{Name: "disk", Operator: "disk", Remote: "local:/srv/disk"},
 		},
 		Buckets: []Bucket{{Name: "attic", Public: true}},
