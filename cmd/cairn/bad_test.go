@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 		{"a verb that does not exist", func(t *testing.T, m *machine) result { return m.run("sevre") },
 			2, "\"sevre\" is no verb of cairn; `cairn help` lists them: invalid"},
 		{"half a verb", func(t *testing.T, m *machine) result { return m.run("node", "ad") },
-			2, `"ad" is no verb of cairn node: there are add, list, check, set, remove: invalid`},
+			2, `"ad" is no verb of cairn node: there are add, list, check, set, drain, remove, reset, evidence: invalid`},
 		{"an unknown flag", func(t *testing.T, m *machine) result { return m.run("flush", "--now") },
 			2, "flag provided but not defined: -now; see `cairn help flush`: invalid"},
 		{"a word too many", func(t *testing.T, m *machine) result { return m.run("bucket", "rm", "a", "b") },

@@ -29,6 +29,8 @@ made, measured and held to the contract that every node keeps, then marked and r
   --host-key SHA256:...  the SSH host key, as the operator tells it
   --key-file FILE        SSH private key to log in with (the gateway's own key)
   --password-file FILE   or a password; - reads either from the input
+  --traffic SIZE         what background work may move to and from it a month, such as 300G
+  --hours TIMES          when background work may use it, such as 22:00-07:00
   --yes                  trust the host key that is shown, ask nothing
   --no-checks            measure nothing, for a node that was checked before`,
 		try: `cairn node add sftp://u4281-sub3@u4281.your-storagebox.de:23/cairn --operator carol --capacity 900G --key-file /run/secrets/carol`,
@@ -55,8 +57,13 @@ func runNodeAdd(ctx context.Context, e *env, v verb, args []string) error {
 	passwordFile := f.String("password-file", "", "")
 	f.BoolVar(&s.AcceptNew, "yes", false, "")
 	f.BoolVar(&s.SkipChecks, "no-checks", false, "")
+	traffic := f.String("traffic", "", "")
+	hours := f.String("hours", "", "")
 	rest, err := f.parse(args, 1, 1)
 	if err != nil {
+		return err
+	}
+	if s.Option, err = engine.NodeOptions(*traffic, *hours); err != nil {
 		return err
 	}
 	s.Remote, s.Capacity = rest[0], uint64(capacity)

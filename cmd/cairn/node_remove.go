@@ -11,8 +11,11 @@ func nodeRemoveVerb() verb {
 	return verb{
 		name: "node remove", args: "NAME", short: "take a node out of the store",
 		usage: `
-  --force   also while shards stand on it: they count as lost then. The files stay
-            there; added again, the same directory is the same node`,
+  --force   also while shards stand on it: without, it says how many packs have a shard
+            there and how many of them would be lost. The files stay there; added
+            again, the same directory is the same node
+
+First cairn node drain NAME, unless its disk is gone for good.`,
 		try: `cairn node remove dora`,
 		run: runNodeRemove,
 	}
@@ -46,7 +49,10 @@ func runNodeRemove(ctx context.Context, e *env, v verb, args []string) error {
 	}
 	what := fmt.Sprintf("Removed %s, which held no shards.", out.Name)
 	if out.Bytes > 0 {
-		what = fmt.Sprintf("Removed %s with %s of shards, which count as lost.", out.Name, bytesText(out.Bytes))
+		what = fmt.Sprintf("Removed %s with %s of shards: %s lack one now, which repair makes again.", out.Name, bytesText(out.Bytes), count(out.Weaker.Packs, "pack"))
+	}
+	if out.Lost.Packs > 0 {
+		what += fmt.Sprintf("  LOST: %s, %s; add the same node again to get them back.", count(out.Lost.Packs, "pack"), bytesText(out.Lost.Bytes))
 	}
 	printFleet(e, what, out.Fleet)
 	return nil

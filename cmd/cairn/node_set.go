@@ -12,7 +12,13 @@ func nodeSetVerb() verb {
 		usage: `
   --rename NEW           another name
   --operator WHO --site PLACE --capacity SIZE
-  --state ok|paused      paused takes no new shards; those there stay readable
+  --state ok|paused|draining|gone
+                         paused takes no new shards, those there stay; draining: they move
+                         away too; gone: given up, what it holds is made again elsewhere
+  --traffic SIZE         what background work may move to and from it a month, such as 300G
+  --hours TIMES          when background work may use it, such as 22:00-07:00
+  --wipe-proof WORDS     what keeps a stolen gateway from wiping it: snapshots, lock 7 d.
+                         An empty word takes any of these three away
   --remote REMOTE --host-key SHA256:... --key-file FILE --password-file FILE
                          tried first: nothing changes unless they lead to this node
   --own-key              log in with the gateway's own key again`,
@@ -54,13 +60,17 @@ func runNodeSet(ctx context.Context, e *env, v verb, args []string) error {
 	keyFile := f.String("key-file", "", "")
 	passwordFile := f.String("password-file", "", "")
 	ownKey := f.Bool("own-key", false, "")
+	traffic := f.String("traffic", "", "")
+	hours := f.String("hours", "", "")
+	wipeProof := f.String("wipe-proof", "", "")
 	f.Var(&capacity, "capacity", "")
 	rest, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
 	}
 	c := engine.NodeChange{Name: text(f, "rename", rename), Operator: text(f, "operator", operator), Site: text(f, "site", site),
-		State: text(f, "state", state), Remote: text(f, "remote", remote), HostKey: text(f, "host-key", hostKey)}
+		State: text(f, "state", state), Remote: text(f, "remote", remote), HostKey: text(f, "host-key", hostKey),
+		Traffic: text(f, "traffic", traffic), Hours: text(f, "hours", hours), WipeProof: text(f, "wipe-proof", wipeProof)}
 	bytes := uint64(capacity)
 	c.Capacity = text(f, "capacity", &bytes)
 	if *keyFile != "" || *passwordFile != "" || *ownKey {

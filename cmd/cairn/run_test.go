@@ -15,6 +15,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 	"github.com/cairn-storage/cairn/cmd/cairn/keep"
+	"github.com/cairn-storage/cairn/scrub"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -159,9 +160,9 @@ func TestStatusTextTellsWhatToDo(t *testing.T) {
 	s := engine.Status{StoreID: "4f1c-9a20", State: engine.AtRisk, Summary: "every object is readable and writes go on; no node may fail (1 when whole)", Wrong: []string{"bob: down: does not answer for 55m"},
 		Do: []engine.Todo{{Command: "cairn flush", Text: "sends them"}, {Text: "bring back bob"}}, Wait: []string{"repair runs by itself", "the kit is old"},
 		Status:   store.Status{Objects: 4722118, Bytes: 118 << 30, Packs: 7561, StagedBytes: 43 << 20, StageLimit: 20 << 30, OldestHere: 75, Writes: 2000},
-		HereOnly: 41 << 20, Fsyncs: 310, CacheHits: 0.91, Uptime: 7260,
-		Nodes: []engine.NodeState{{Name: "alice", Kind: "sftp", Operator: "mia", State: "ok", Since: 9, Used: 39 << 30, Free: 500 << 30, Total: 900 << 30, Known: true, P95: 23.4, Wrong: 0, WipeProof: "snapshots"},
-			{Name: "bob", Kind: "local", Operator: "bob", State: "down", Why: "does not answer", Since: 3300, Wrong: 3, Quota: 1 << 40}},
+		HereOnly: 41 << 20, Fsyncs: 310, CacheHits: 0.91, FullIn: 210, Care: &scrub.Health{Packs: 1, Nines: 5.13, Oldest: 12 * 86400, Coverage: make([]scrub.Coverage, 2)}, Uptime: 7260,
+		Nodes: []engine.NodeState{{Name: "alice", Kind: "sftp", Operator: "mia", State: "ok", Since: 9, Used: 39 << 30, Free: 500 << 30, Total: 900 << 30, Known: true, P95: 23.4, Good: 1, Looks: 500, Traffic: 41 << 30, TrafficLimit: 300 << 30, WipeProof: "snapshots"},
+			{Name: "bob", Kind: "local", Operator: "bob", State: "down", Why: "does not answer", Since: 3300, Wrong: 3, Good: 0.974, Looks: 40, Quota: 1 << 40}},
 		Fleet: engine.FleetReport{Nodes: 2, Operators: 2, Coding: "1+1", Usable: 430 << 30, Fatal: []string{"mia"}},
 		Recoverable: engine.Recoverable{Root: 8829, RootAge: 75, RootOn: 1, RootOf: 2, Checkpoint: true, CheckpointAge: 2280, Kit: engine.KitState{At: time.Now().Add(-11 * 24 * time.Hour), Stale: true},
 			Rehearsed: &engine.Rehearsal{At: time.Now().Add(-12 * 24 * time.Hour), Took: 192}, Kept: []keep.State{{Name: "attic", Age: 420, Bytes: 9}, {Name: "none"}}}}
@@ -172,10 +173,10 @@ DO NOW     1. cairn flush             sends them
            2. bring back bob
 CAN WAIT   repair runs by itself
            the kit is old
-NODE   KIND   OPERATOR  STATE  WHY                  USED/QUOTA          READ P95  WRONG  WIPE-PROOF
-alice  sftp   mia       ok                          39.0 GiB/539.0 GiB  23 ms     0      snapshots
-bob    local  bob       down   does not answer 55m  0 B/1.0 TiB         -         3      -
-4,722,118 objects · 118.0 GiB in 7,561 packs, new ones 1+1 · usable 430.0 GiB · only here 41.0 MiB
+NODE   KIND   OPERATOR  STATE  WHY                  USED/QUOTA          READ P95  GOOD READS        TRAFFIC/MONTH       WIPE-PROOF
+alice  sftp   mia       ok                          39.0 GiB/539.0 GiB  23 ms     100 %             41.0 GiB/300.0 GiB  snapshots
+bob    local  bob       down   does not answer 55m  0 B/1.0 TiB         -         97.4 % (3 wrong)  0 B/-               -
+4,722,118 objects · 118.0 GiB in 7,561 packs, new ones 1+1 · usable 430.0 GiB, full in about 210 days · 5.1 nines a year · every byte proven in the last 12 d · only here 41.0 MiB
 stage 43.0 MiB of 20.0 GiB · 310 fsyncs for 2,000 writes · cache hits 91 % · up 2h1m · store 4f1c-9a20
 recovery: root 8829 on 1 of 2 nodes, 1m ago · checkpoint 38m ago · kit 11 d old, out of date · rehearsed 12 d ago in 3m · kept: attic of 7m ago
 `

@@ -161,6 +161,7 @@ func (s *served) serve(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { s.engine.Keep(ctx); return nil })
+	g.Go(func() error { s.engine.Care(ctx); return nil })
 	err = g.Wait()
 	if fork := s.engine.Forked(); fork != nil {
 		return fork // that, and not that it was stopped, is how it ends

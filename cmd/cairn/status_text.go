@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/scrub"
 )
 
 // headings are what a status begins with.
@@ -63,27 +64,69 @@ func totalsText(s engine.Status) string {
 	parts := []string{count(s.Objects, "object"), bytesText(s.Bytes) + " in " + count(int64(s.Packs), "pack")}
 	if s.Fleet.Coding != "" {
 		parts[1] += ", new ones " + s.Fleet.Coding
-		parts = append(parts, "usable "+bytesText(s.Fleet.Usable))
+		usable := "usable " + bytesText(s.Fleet.Usable)
+		if s.FullIn > 0 {
+			usable += fmt.Sprintf(", full in about %.0f days", s.FullIn)
+		}
+		parts = append(parts, usable)
+	}
+	if c := s.Care; c != nil && c.Nines > 0 && s.Packs > 0 {
+		parts = append(parts, fmt.Sprintf("%.1f nines a year", c.Nines))
+	}
+	if text := verifiedText(s.Care); text != "" {
+		parts = append(parts, text)
 	}
 	parts = append(parts, "only here "+bytesText(s.HereOnly))
 	return strings.Join(parts, " · ") + "\n" + fmt.Sprintf("stage %s of %s · %s for %s · cache hits %.0f %% · up %s · store %s\n", bytesText(s.StagedBytes), bytesText(s.StageLimit),
 		count(s.Fsyncs, "fsync"), count(int64(s.Writes), "write"), 100*s.CacheHits, ago(s.Uptime), s.StoreID)
 }
 
+// verifiedText says how long ago every byte on the nodes was proven at least once.
+func verifiedText(c *scrub.Health) string {
+	switch {
+	case c == nil || c.Packs == 0 || len(c.Coverage) == 0:
+		return ""
+	case c.Oldest < 0:
+		return "first round of scrub not through yet"
+	}
+	return "every byte proven in the last " + ago(c.Oldest)
+}
+
 // nodesTable is one line for each node.
 func nodesTable(nodes []engine.NodeState) string {
-	rows := [][]string{{"NODE", "KIND", "OPERATOR", "STATE", "WHY", "USED/QUOTA", "READ P95", "WRONG", "WIPE-PROOF"}}
+	rows := [][]string{{"NODE", "KIND", "OPERATOR", "STATE", "WHY", "USED/QUOTA", "READ P95", "GOOD READS", "TRAFFIC/MONTH", "WIPE-PROOF"}}
 	for _, n := range nodes {
 		p95, why := "-", n.Why
 		if n.P95 > 0 {
 			p95 = fmt.Sprintf("%.0f ms", n.P95)
 		}
-		if why != "" && n.Since > 0 {
+		if why != "" && n.State != "ok" && n.Since >= 1 {
 			why += " " + ago(n.Since)
 		}
-		rows = append(rows, []string{n.Name, n.Kind, n.Operator, n.State, why, usedText(n), p95, fmt.Sprint(n.Wrong), orDash(n.WipeProof)})
+		rows = append(rows, []string{n.Name, n.Kind, n.Operator, n.State, why, usedText(n), p95, goodText(n), trafficText(n), orDash(n.WipeProof)})
 	}
 	return columns(rows)
+}
+
+// goodText is the share of looks that went well, and the wrong replies if any.
+func goodText(n engine.NodeState) string {
+	text := "-"
+	if n.Looks > 0 {
+		text = strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", 100*n.Good), "0"), ".") + " %"
+	}
+	if n.Wrong > 0 {
+		text += fmt.Sprintf(" (%d wrong)", n.Wrong)
+	}
+	return text
+}
+
+// trafficText is what went to and from the node this month, of what may.
+func trafficText(n engine.NodeState) string {
+	limit := "-"
+	if n.TrafficLimit > 0 {
+		limit = bytesText(n.TrafficLimit)
+	}
+	return bytesText(n.Traffic) + "/" + limit
 }
 
 // usedText is what shards use of what may be used: the quota that a person set,

@@ -22,10 +22,11 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		demoVerb(), initVerb(), serveVerb(), statusVerb(), flushVerb(), eventsVerb(),
-		nodeAddVerb(), nodeListVerb(), nodeCheckVerb(), nodeSetVerb(), nodeRemoveVerb(),
+		nodeAddVerb(), nodeListVerb(), nodeCheckVerb(), nodeSetVerb(), nodeDrainVerb(), nodeRemoveVerb(), nodeResetVerb(), nodeEvidenceVerb(),
 		bucketCreateVerb(), bucketListVerb(), bucketSetVerb(), bucketRemoveVerb(),
 		accessCreateVerb(), accessListVerb(), accessRevokeVerb(),
 		keyKitVerb(), keyRecipientsVerb(), keyRotateVerb(), recoverVerb(),
+		scrubVerb(), repairVerb(), rebuildVerb(), rebalanceVerb(),
 		locateVerb(), configCheckVerb(), configShowVerb(), versionVerb(),
 	}
 }
@@ -35,6 +36,8 @@ func adminVerbs(e *engine.Engine) []admin.Verb {
 	return []admin.Verb{
 		looks(statusOf().verb(e)), looks(statusWithout().verb(e)), flushAll().verb(e),
 		addNode().verb(e), looks(listNodes().verb(e)), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), looks(nodesFor().verb(e)),
+		drainNode().verb(e), resetNode().verb(e), looks(nodeEvidence().verb(e)),
+		scrubStore().verb(e), repairStore().verb(e), rebuildNode().verb(e), rebalanceNodes().verb(e),
 		createBucket().verb(e), looks(listBuckets().verb(e)), setBucket().verb(e), removeBucket().verb(e),
 		createAccess().verb(e), looks(listAccess().verb(e)), revokeAccess().verb(e),
 		makeKit().verb(e), changeRecipients().verb(e), rotateKeys().verb(e),

@@ -66,11 +66,11 @@ func (e *Engine) declareNode(ctx context.Context, n config.Node, old *pack.Node,
 	}
 	if old == nil {
 		_, err := e.AddNode(ctx, NodeSpec{Name: n.Name, Operator: n.Operator, Site: n.Site, Remote: n.Remote, HostKey: n.HostKey,
-			Key: login.Key, Password: login.Password, Capacity: uint64(n.Capacity)}, progress)
+			Key: login.Key, Password: login.Password, Capacity: uint64(n.Capacity), Option: optionsOf(n)}, progress)
 		return err
 	}
 	capacity := uint64(n.Capacity)
-	c := NodeChange{Operator: &n.Operator, Site: &n.Site, Capacity: &capacity}
+	c := NodeChange{Operator: &n.Operator, Site: &n.Site, Capacity: &capacity, Traffic: &n.Traffic, Hours: &n.Hours}
 	if old.Remote != n.Remote {
 		c.Remote = &n.Remote
 	}
@@ -84,11 +84,23 @@ func (e *Engine) declareNode(ctx context.Context, n config.Node, old *pack.Node,
 	if !same {
 		c.Key, c.Password = &login.Key, &login.Password
 	}
-	if !c.reaches() && old.Operator == n.Operator && old.Site == n.Site && old.Capacity == capacity {
+	if !c.reaches() && old.Operator == n.Operator && old.Site == n.Site && old.Capacity == capacity &&
+		old.Option[optionTraffic] == n.Traffic && old.Option[optionHours] == n.Hours {
 		return nil // as declared: no record
 	}
 	_, err = e.SetNode(ctx, n.Name, c)
 	return err
+}
+
+// optionsOf are those options of a declared node that are cairn's own.
+func optionsOf(n config.Node) map[string]string {
+	out := make(map[string]string)
+	for name, value := range map[string]string{optionTraffic: n.Traffic, optionHours: n.Hours} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // sameLogin reports whether the record of n holds just this login.

@@ -36,8 +36,10 @@ import (
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/gateway"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/observed"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/recovery"
+	"github.com/cairn-storage/cairn/scrub"
 	"github.com/cairn-storage/cairn/store"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -95,6 +97,8 @@ type Engine struct {
 	kept    *keep.Runner
 	metrics *backends.Metrics // nil without a registry
 	started time.Time
+	clock   *observed.Clock
+	scrub   *scrub.Scrub  // nil when read-only
 	turn    chan struct{} // held by whoever changes keys
 	look    glance        // at this machine, for Status
 
@@ -138,6 +142,9 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 
 func (e *Engine) open(ctx context.Context) (err error) {
 	c, f := e.c, e.c.File
+	if err := e.openClock(ctx); err != nil {
+		return err
+	}
 	if err := e.openFleet(ctx, !c.ReadOnly); err != nil {
 		return err
 	}
@@ -161,6 +168,9 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	}
 	if e.keeper != nil {
 		e.keeper.Start()
+		if err := e.openCare(ctx); err != nil {
+			return err
+		}
 	}
 	e.kept = keep.New(keep.Config{Store: e.Store, Items: f.Keep, Log: c.Log})
 	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Domains: f.S3.Domains, PublicURL: f.S3.PublicURL,
@@ -179,7 +189,8 @@ func (e *Engine) openFleet(ctx context.Context, hold bool) (err error) {
 		return err
 	}
 	e.Fleet, err = fleet.New(ctx, fleet.Config{Open: e.openNode, Trust: pack.Trust(crypt.TrustKeys(e.ID, keysOf(e.secretsNow().gateways)...)), Store: e.ID,
-		Cache: e.Cache, Where: e.where, Used: e.used, AwayAfter: c.AwayAfter, Watch: c.Watch, Hold: hold, Log: c.Log, Registry: c.Registry})
+		Cache: e.Cache, Where: e.where, Used: e.used, AwayAfter: c.AwayAfter, Watch: c.Watch, Hold: hold,
+		Observed: e.observed, FS: c.FS, Dir: filepath.Join(f.Dir, nodesDir), Bwlimit: f.Scrub.Bwlimit.At, Notice: e.notice, Log: c.Log, Registry: c.Registry})
 	return err
 }
 
@@ -188,11 +199,15 @@ func (e *Engine) storeConfig(keeper store.Roots) store.Config {
 	c, f, s := e.c, e.c.File, e.secretsNow()
 	// Bodies are held once by the gateway while they come in and once by the
 	// store while they wait for their group: each has half of the budget.
+	var clock store.Clock // a nil one where there is none
+	if e.clock != nil {
+		clock = e.clock
+	}
 	return store.Config{FS: c.FS, Dir: f.Dir, Nodes: e.Fleet, Store: e.ID,
 		Epochs: s.epochs, Epoch: s.epoch, Sign: c.Identity.Sign(), Box: c.Identity.Secrets(),
 		Roots: keeper, CheckpointEvery: time.Duration(f.Store.Checkpoint), Ack: f.Store.Ack.String(),
 		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: time.Duration(f.Stage.Settle),
-		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Log: c.Log, Registry: c.Registry}
+		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Clock: clock, Log: c.Log, Registry: c.Registry}
 }
 
 // where and used tell the fleet what the store knows. While the store is still
@@ -209,6 +224,14 @@ func (e *Engine) used(id cairn.NodeID) int64 {
 		return s.Used(id)
 	}
 	return 0
+}
+
+// observed is how long this store was seen running.
+func (e *Engine) observed() time.Duration {
+	if e.clock == nil {
+		return time.Since(e.started)
+	}
+	return e.clock.Now()
 }
 
 // locked reports whether another process holds the store's lock, which the
@@ -241,6 +264,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	if e.Cache != nil {
 		errs = append(errs, e.Cache.Close())
+	}
+	if e.clock != nil {
+		errs = append(errs, e.clock.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close store %s: %w", e.ID.Short(), err)

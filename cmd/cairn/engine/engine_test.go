@@ -323,7 +323,7 @@ func TestSetNodeRecordsOnlyWhatLeadsToTheNode(t *testing.T) {
 	}
 	bad := "dead"
 	_, err = e.SetNode(t.Context(), "alice", NodeChange{State: &bad})
-	wantErr(t, err, cairn.ErrInvalid, "ok and paused")
+	wantErr(t, err, cairn.ErrInvalid, "ok, paused, draining and gone")
 	_, err = e.SetNode(t.Context(), "nobody", NodeChange{})
 	wantErr(t, err, cairn.ErrNotExist, "nobody")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cache"
 	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/scrub"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -16,13 +17,15 @@ import (
 // or nearly so; but each part stands behind a lock that somebody may hold who
 // waits for a disk, or is a row that may have to be read from one.
 type local struct {
-	store store.Status
-	nodes []pack.Node
-	used  map[cairn.NodeID]int64
-	packs *holdings
-	cache cache.Stats
-	rec   Recoverable
-	at    time.Time // it was read
+	store  store.Status
+	nodes  []pack.Node
+	used   map[cairn.NodeID]int64
+	packs  *holdings
+	cache  cache.Stats
+	rec    Recoverable
+	care   *scrub.Health // nil where nobody looks after the shards
+	growth []grown
+	at     time.Time // it was read
 }
 
 // glancePatience is how long Status waits for this machine before it goes on
@@ -132,6 +135,11 @@ func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 	}
 	l.cache = e.Cache.Stats()
 	l.rec = e.recoverable()
+	l.growth = readGrowth(e.c.FS, e.c.File.Dir)
+	if e.scrub != nil {
+		care := e.scrub.Health()
+		l.care = &care
+	}
 	e.look.mu.Lock()
 	last, next := e.look.last, e.look.next
 	e.look.mu.Unlock()

@@ -57,6 +57,7 @@ func judge(s *Status, flush time.Duration) {
 	v.machine(flush)
 	v.nodes()
 	v.packs()
+	v.care()
 	v.recovery()
 	s.State = levels[v.level]
 	if len(s.Nodes) == 0 && v.level < lost {
@@ -168,6 +169,41 @@ func (v *verdict) packs() {
 	}
 }
 
+// care is about what is done for the shards, and what is in its way.
+func (v *verdict) care() {
+	c := v.s.Care
+	if c == nil || len(v.s.Nodes) == 0 {
+		return
+	}
+	if c.BacklogShards > 0 {
+		text := fmt.Sprintf("repair runs by itself in a gateway: %s of %s, %s to make", number(c.BacklogShards, "shard"), number(c.BacklogPacks, "pack"), size(c.BacklogBytes))
+		if c.Rate > 0 {
+			text += fmt.Sprintf(", %s/s", size(int64(c.Rate)))
+		}
+		if c.ETA > 0 {
+			text += ", done in about " + since(c.ETA)
+		}
+		v.wait("%s", text)
+	}
+	if c.Waiting != "" {
+		v.wait("repair waits: %s", c.Waiting)
+	}
+	if n := int64(len(c.Stuck)) + c.StuckMore; n > 0 && v.s.Durability.Lost.Packs == 0 {
+		v.do("cairn node add REMOTE", "%s cannot be mended: %s", number(n, "pack"), c.Stuck[0].Why)
+	}
+	if c.Whole < c.Full && c.Whole >= 0 && v.s.Durability.Packs > 0 {
+		v.wait("after repair %s, with all nodes of their own %d: bring nodes back or add one", mayFail(c.Whole, c.Whole, v.s.Durability.Domain), c.Full)
+	}
+	if n := c.Shards.Unknown; n > 0 {
+		v.wait("%s may stand on nodes that were not listed yet: unknown, not missing", number(n, "shard"))
+	}
+	for _, o := range c.Coverage {
+		if o.Why != "" {
+			v.wait("%s: %s", o.Name, o.Text)
+		}
+	}
+}
+
 // lacking is the packs that have less than all of their shards on nodes that
 // are well.
 func (d Durability) lacking() (n int64) {
@@ -183,7 +219,7 @@ func (d Durability) lacking() (n int64) {
 func (v *verdict) away() (names []string) {
 	for _, n := range v.s.Nodes {
 		switch n.State {
-		case "down", "offline":
+		case "down", "offline", "gone":
 			names = append(names, n.Name)
 		}
 	}

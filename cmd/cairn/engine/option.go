@@ -3,14 +3,15 @@ package engine
 import (
 	"maps"
 
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/pack"
 )
 
 // The options of a node that are cairn's own; all others are of its backend.
 const (
-	optionTraffic   = "traffic"    // bytes a month that background work may move
-	optionHours     = "hours"      // a timetable of the same
-	optionWipeProof = "wipe-proof" // what keeps a stolen gateway from wiping it, in words
+	optionTraffic   = fleet.OptionTraffic // bytes a month that background work may move
+	optionHours     = fleet.OptionHours   // times of day of the same
+	optionWipeProof = "wipe-proof"        // what keeps a stolen gateway from wiping it, in words
 )
 
 // backendOptions are the options of n for its backend.

@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/scrub"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -25,16 +26,21 @@ type Status struct {
 	Do         []Todo   `json:"do_now"`      // what a person is to do, the most urgent first
 	Wait       []string `json:"can_wait"`    // what goes on by itself, and what has time
 	store.Status
-	HereOnly    int64          `json:"staged_bytes"` // of packs that not enough nodes hold yet: lost with this machine
-	Fsyncs      int64          `json:"fsyncs"`       // of files and directories, by this process
-	Disk        durable.Counts `json:"disk"`
-	Nodes       []NodeState    `json:"nodes"`
-	Alarm       string         `json:"alarm,omitempty"`
-	Fleet       FleetReport    `json:"fleet"`
-	Durability  Durability     `json:"durability"`
-	CacheHits   float64        `json:"cache_hits"` // share of block reads, 0 to 1
-	Uptime      float64        `json:"uptime_s"`
-	Recoverable Recoverable    `json:"recovery"`
+	HereOnly   int64          `json:"staged_bytes"` // of packs that not enough nodes hold yet: lost with this machine
+	Fsyncs     int64          `json:"fsyncs"`       // of files and directories, by this process
+	Disk       durable.Counts `json:"disk"`
+	Nodes      []NodeState    `json:"nodes"`
+	Alarm      string         `json:"alarm,omitempty"`
+	Fleet      FleetReport    `json:"fleet"`
+	Durability Durability     `json:"durability"`
+	// Care is how the shards are looked after; nil for a look at the store.
+	Care *scrub.Health `json:"care,omitempty"`
+	// FullIn is in how many days the nodes are full at the pace of the last weeks;
+	// 0 while nobody knows.
+	FullIn      float64     `json:"full_in_days"`
+	CacheHits   float64     `json:"cache_hits"` // share of block reads, 0 to 1
+	Uptime      float64     `json:"uptime_s"`
+	Recoverable Recoverable `json:"recovery"`
 	// Silent is for how long this machine's disk has not answered, seconds; the
 	// figures of packs and objects are from before. 0 while it does.
 	Silent float64 `json:"disk_silent_s"`
@@ -73,6 +79,14 @@ type NodeState struct {
 	Known    bool         `json:"space_known"`
 	P95      float64      `json:"p95_ms"` // of reads; 0 while unknown
 	Wrong    int          `json:"wrong"`  // replies that did not verify
+	// Good is its reputation: the share of looks at it that went well, 0 to 1, and
+	// Looks how many that stands on.
+	Good  float64 `json:"good"`
+	Looks int     `json:"looks"`
+	// Traffic is what went to and from it this month, bytes, and TrafficLimit what
+	// may; 0 for no limit.
+	Traffic      int64 `json:"traffic_bytes"`
+	TrafficLimit int64 `json:"traffic_limit_bytes"`
 	// WipeProof says what keeps a stolen gateway from wiping it, in its owner's
 	// words; empty where nobody said.
 	WipeProof string `json:"wipe_proof,omitempty"`
@@ -100,6 +114,8 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	out.Nodes, out.Alarm = e.nodeStates(l)
 	out.Durability = durability(l.packs, out.Nodes, out.Fleet.Coding)
 	out.Recoverable = l.rec
+	out.Care = l.care
+	out.FullIn = fullIn(l.growth, grown{l.at, l.packs.sum.Bytes}, out.Fleet.Usable)
 	out.Recoverable.Checkpoint, out.Recoverable.CheckpointAge = st.Checkpoint > 0, st.CheckpointAge
 	judge(&out, time.Duration(e.c.File.Store.Flush.Max))
 	return out, nil
@@ -185,9 +201,9 @@ func (e *Engine) nodeStates(l local) ([]NodeState, string) {
 func nodeState(n fleet.NodeStatus, of pack.Node, used int64) NodeState {
 	s := NodeState{ID: n.ID, Name: n.Name, Kind: kindOf(n.Remote), Operator: n.Operator, Site: of.Site, Remote: n.Remote, State: n.State, Why: n.Why,
 		Used: used, Quota: int64(min(of.Capacity, 1<<62)), Free: n.Free, Total: n.Total, Known: n.Known, P95: float64(n.P95.Microseconds()) / 1000,
-		Wrong: n.Wrong, WipeProof: of.Option[optionWipeProof]}
-	if !n.Since.IsZero() {
-		s.Since = time.Since(n.Since).Seconds()
+		Wrong: n.Wrong, Good: n.Good, Looks: n.Looks, Traffic: n.Traffic, TrafficLimit: n.TrafficLimit, WipeProof: of.Option[optionWipeProof]}
+	if !n.StateSince.IsZero() {
+		s.Since = max(time.Since(n.StateSince).Seconds(), 0)
 	}
 	return s
 }

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
+	"github.com/cairn-storage/cairn/internal/observed"
+	"github.com/cairn-storage/cairn/scrub"
+)
+
+// What is kept about nodes and shards, below the state directory.
+const (
+	observedFile = "observed" // how long this store was seen running
+	nodesDir     = "nodes"    // what is remembered of each node
+	scrubDir     = "scrub"    // how far each round is
+)
+
+// openClock begins to count observed time. Nothing before it may need it, and
+// nothing that deletes goes by another clock.
+func (e *Engine) openClock(ctx context.Context) (err error) {
+	e.clock, err = observed.Open(ctx, e.c.FS, filepath.Join(e.c.File.Dir, observedFile))
+	return err
+}
+
+// openCare makes what looks after the shards, once the store is open. It does
+// nothing by itself before Care, or a verb.
+func (e *Engine) openCare(ctx context.Context) (err error) {
+	f := e.c.File
+	e.scrub, err = scrub.New(ctx, scrub.Config{Nodes: caredFor{e.Fleet}, Store: e.Store, Clock: e.clock, FS: e.c.FS, Dir: filepath.Join(f.Dir, scrubDir),
+		Every: time.Duration(f.Scrub.Every), List: time.Duration(f.Scrub.Listing), After: time.Duration(f.Repair.After),
+		Visit: e.keeper.Look, Log: e.c.Log, Registry: e.c.Registry})
+	return err
+}
+
+// Care looks after the shards until ctx ends: lists nodes, reads bytes, repairs,
+// drains. A gateway runs it; a verb on a store opened for it alone does not.
+func (e *Engine) Care(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := e.scrub.Run(ctx); err != nil && ctx.Err() == nil {
+			e.c.Log.Error("nobody looks after the shards any more; restart the gateway", "err", err)
+		}
+	})
+	wg.Go(func() { e.watchGrowth(ctx) })
+	wg.Wait()
+}
+
+// caredFor is the fleet as scrub sees it: with the pace that a verb was given,
+// on top of that of all background work.
+type caredFor struct{ *fleet.Fleet }
+
+func (c caredFor) Spend(ctx context.Context, id cairn.NodeID, n int64) error {
+	if err := paceOf(ctx).wait(ctx, n); err != nil {
+		return err
+	}
+	return c.Fleet.Spend(ctx, id, n)
+}
+
+// notice puts into the log what became of a node.
+func (e *Engine) notice(text string, id cairn.NodeID) {
+	name := id.String()
+	if rest, ok := strings.CutPrefix(text, "node "); ok {
+		if n, what, ok := strings.Cut(rest, " is "); ok {
+			name, text = n, what
+		}
+	}
+	e.c.Log.Info("is now", "node", name, "what", text)
+}
+
+// needCare is the error of verbs that a look at the store cannot carry out.
+func (e *Engine) needCare() error {
+	if e.scrub == nil {
+		return fmt.Errorf("this is a look at the store, which changes nothing: %w", cairn.ErrDenied)
+	}
+	return nil
+}
