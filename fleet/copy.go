@@ -67,14 +67,10 @@ func (f *Fleet) whole(ctx context.Context, n *node, p pack.Params, l cairn.Locat
 	g.SetLimit(repairAhead)
 	for lo, last := 0, pack.Blocks(p.Length); lo < last; lo += windowBlocks {
 		g.Go(func() error {
-			blocks, _, err := f.direct(end, n, p, l, lo, min(lo+windowBlocks, last))
-			if err != nil {
-				return err
-			}
-			for i, b := range blocks {
-				copy(file[(lo+i)*pack.BlockSize:], b)
-			}
-			return nil
+			hi := min(lo+windowBlocks, last)
+			off := lo * pack.BlockSize
+			_, _, err := f.into(end, n, p, l, lo, hi, file[off:off+int(span(p, lo, hi))])
+			return err
 		})
 	}
 	g.Go(func() (err error) {

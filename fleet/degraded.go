@@ -43,6 +43,8 @@ type decoder struct {
 	todo        []helper           // still to be asked, best first
 	again       func(*helper) bool // says whether another may be asked in place of one that is late
 	failed      func(*helper)      // is told of those that failed or were wrong; may be nil
+	lend        func() []byte      // gives room for blocks [lo, far); nil: it is made
+	done        [][]byte           // lent, and nobody writes to it any more
 	running     []*helper
 	answers     chan help
 	got         map[uint8][][]byte // verified blocks of each shard, nil for bad ones
@@ -93,6 +95,7 @@ type helper struct {
 	patience time.Duration // from which it is late
 	began    time.Time
 	late     bool
+	room     []byte
 }
 
 // help is what a helper brought.
@@ -134,8 +137,13 @@ func (d *decoder) start(ctx context.Context) bool {
 	h := d.todo[i]
 	d.todo = slices.Delete(d.todo, i, i+1)
 	h.began = time.Now()
+	if d.lend != nil {
+		h.room = d.lend()
+	} else {
+		h.room = make([]byte, span(d.Params, d.lo, d.far))
+	}
 	ok := d.f.spawn(func() {
-		blocks, tail, err := d.f.direct(ctx, h.n, d.Params, h.l, d.lo, d.far)
+		blocks, tail, err := d.f.into(ctx, h.n, d.Params, h.l, d.lo, d.far, h.room)
 		d.answers <- help{&h, blocks, tail, err}
 	})
 	if !ok {
@@ -148,6 +156,7 @@ func (d *decoder) start(ctx context.Context) bool {
 
 func (d *decoder) take(a help) {
 	d.running = slices.DeleteFunc(d.running, func(h *helper) bool { return h == a.h })
+	d.done = append(d.done, a.h.room)
 	if a.tail != nil && a.blocks != nil {
 		if d.sealing == nil {
 			d.sealing = a.tail

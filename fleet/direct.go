@@ -14,6 +14,16 @@ import (
 // in the same turn unless that is known, and verifies each. Those that verify
 // are returned also beside an error, with nil in place of the others.
 func (f *Fleet) direct(ctx context.Context, n *node, p pack.Params, l cairn.Location, lo, hi int) ([][]byte, *pack.Tail, error) {
+	return f.into(ctx, n, p, l, lo, hi, make([]byte, span(p, lo, hi)))
+}
+
+// span is how many bytes blocks [lo, hi) of a shard have.
+func span(p pack.Params, lo, hi int) int64 {
+	return min(int64(hi)*pack.BlockSize, int64(p.Length)) - int64(lo)*pack.BlockSize
+}
+
+// into is direct with the room that the blocks come to, of their span.
+func (f *Fleet) into(ctx context.Context, n *node, p pack.Params, l cairn.Location, lo, hi int, b []byte) ([][]byte, *pack.Tail, error) {
 	f.earn()
 	type tailAnswer struct {
 		t   *pack.Tail
@@ -33,7 +43,6 @@ func (f *Fleet) direct(ctx context.Context, n *node, p pack.Params, l cairn.Loca
 		}
 	}
 	name, off := layout.Path(l.Name(p.ID)), int64(lo)*pack.BlockSize
-	b := make([]byte, min(int64(hi)*pack.BlockSize, int64(p.Length))-off)
 	if err := n.readAt(ctx, name, b, off); err != nil {
 		return nil, nil, f.short(n, err)
 	}
@@ -47,8 +56,9 @@ func (f *Fleet) direct(ctx context.Context, n *node, p pack.Params, l cairn.Loca
 	blocks, err := verify(t, b, lo, hi)
 	if err != nil {
 		err = n.fault(backends.OpRead, name, err)
+		size := len(b) // all that is kept of it
 		f.caught(n, err, badBlocks(t, l, lo, b, blocks), func(ctx context.Context, r backends.Remote) ([]Evidence, error) {
-			b := make([]byte, len(b))
+			b := make([]byte, size)
 			if err := r.ReadAt(ctx, name, b, off); err != nil {
 				return nil, nil // no bytes, none wrong
 			}

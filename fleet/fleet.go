@@ -39,6 +39,7 @@ type Fleet struct {
 	m     *metrics
 	tails *tails
 	pace  *Pace
+	rooms sync.Pool // of *[repairWindow]byte
 
 	started time.Time
 	noted   chan struct{} // room for one: what is remembered is written soon

@@ -30,7 +30,11 @@ func TestPace(t *testing.T) {
 		var moved int64
 		for range 10 {
 			wg.Go(func() {
-				for time.Since(began) < 2*time.Hour {
+				for turns := 0; time.Since(began) < 2*time.Hour; turns++ {
+					if turns == 10_000 {
+						t.Error("nothing is held back")
+						return
+					}
 					if err := p.Wait(t.Context(), 5000); err != nil {
 						t.Error(err)
 						return

@@ -210,63 +210,75 @@ func TestRepairGoesWhereItShould(t *testing.T) {
 	for _, x := range []struct {
 		what  string
 		state map[int]string // of nodes; 0 to 3 hold shards 0 to 3
-		extra int
-		to    func(made cairn.Location, r *rig) bool
-		class error
+		extra []int          // the nodes from 4 on: whose operator is theirs
+		to    int            // -1: nowhere
 	}{
-		{"to the node without one", nil, 1, func(l cairn.Location, r *rig) bool { return r.nodes[4].ID == l.Node }, nil},
-		{"to the operator without one", nil, 2, func(l cairn.Location, r *rig) bool { return r.nodes[5].ID == l.Node }, nil},
-		{"back where it was lost when all others have one", nil, 0, func(l cairn.Location, r *rig) bool { return r.nodes[0].ID == l.Node }, nil},
-		{"not back to a node that drains", map[int]string{0: "draining"}, 0, nil, cairn.ErrUnavailable},
-		{"not to one that drains", map[int]string{4: "draining"}, 1, func(l cairn.Location, r *rig) bool { return r.nodes[0].ID == l.Node }, nil},
-		{"to the operator whose other node drains", map[int]string{1: "draining", 0: "draining"}, 1, func(l cairn.Location, r *rig) bool { return r.nodes[4].ID == l.Node }, nil},
+		{"to the node without one", nil, []int{1}, 4},
+		{"to the operator without one", nil, []int{1, 5}, 5},
+		{"to the operator without one, also where the other's node is down", map[int]string{1: "down"}, []int{1, 5}, 5},
+		{"to the operator without one, also where the other's node takes none", map[int]string{1: "paused"}, []int{1, 5}, 5},
+		{"to the operator whose other node drains", map[int]string{1: "draining"}, []int{1, 2}, 4},
+		{"to the operator whose other node is given up", map[int]string{1: "gone"}, []int{1, 2}, 4},
+		{"back where it was lost when all others have one", nil, nil, 0},
+		{"not back to a node that drains", map[int]string{0: "draining"}, nil, -1},
+		{"not to one that drains", map[int]string{4: "draining"}, []int{1}, 0},
 	} {
 		t.Run(x.what, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, 4, unwatched)
-				sp := r.spread(coding("2+2"), 300*kib)
-				nodes := slices.Clone(r.nodes)
-				for i := range uint8(4) {
-					n, _ := r.holder(sp, i)
-					nodes[i] = n
-				}
-				r.nodes = nodes
-				for range x.extra {
-					n := r.addNode()
-					n.Operator = r.nodes[1].Operator // of shard 1
-				}
-				if x.extra == 2 {
-					r.nodes[5].Operator = "another"
-				}
-				for i, s := range x.state {
-					r.nodes[i].State = s
-				}
-				r.set(r.nodes...)
-				synctest.Wait()
-				r.lose(sp, 0)
-				for _, n := range r.nodes {
-					n.take("")
-				}
-				made, _, err := r.Repair(t.Context(), sp.Params, sp.where, []uint8{0}, noIntent)
-				if x.class != nil {
-					wantClass(t, "repair", err, x.class)
-					if !errors.Is(err, ErrNowhere) || !strings.Contains(err.Error(), "add a node") {
-						t.Errorf("%v", err)
-					}
-					for _, n := range r.nodes {
-						if calls, _ := n.take(backends.OpRead); len(calls) > 0 {
-							t.Error("read for nothing")
-						}
-					}
-					return
-				}
-				must(t, err)
-				checkMade(t, r, sp, made, 0)
-				if !x.to(made[0], r) {
-					t.Errorf("it came to %s", r.at(made[0].Node).Name)
-				}
-			})
+			for range 8 { // chance decides among equals
+				synctest.Test(t, func(t *testing.T) { goesTo(t, x.state, x.extra, x.to) })
+			}
 		})
+	}
+}
+
+func goesTo(t *testing.T, state map[int]string, extra []int, to int) {
+	r := newRig(t, 4, unwatched)
+	sp := r.spread(coding("2+2"), 300*kib)
+	nodes := slices.Clone(r.nodes)
+	for i := range uint8(4) {
+		nodes[i], _ = r.holder(sp, i)
+	}
+	r.nodes = nodes
+	for i, of := range extra {
+		n := r.addNode()
+		n.Operator = "another"
+		if of != 4+i {
+			n.Operator = r.nodes[of].Operator
+		}
+	}
+	for i, s := range state {
+		if s != "down" {
+			r.nodes[i].State = s
+		}
+	}
+	r.set(r.nodes...)
+	synctest.Wait()
+	for i, s := range state {
+		if s == "down" {
+			down(r, r.nodes[i])
+		}
+	}
+	r.lose(sp, 0)
+	for _, n := range r.nodes {
+		n.take("")
+	}
+	made, _, err := r.Repair(t.Context(), sp.Params, sp.where, []uint8{0}, noIntent)
+	if to < 0 {
+		wantClass(t, "repair", err, cairn.ErrUnavailable)
+		if !errors.Is(err, ErrNowhere) || !strings.Contains(err.Error(), "add a node") {
+			t.Errorf("%v", err)
+		}
+		for _, n := range r.nodes {
+			if calls, _ := n.take(backends.OpRead); len(calls) > 0 {
+				t.Error("read for nothing")
+			}
+		}
+		return
+	}
+	must(t, err)
+	checkMade(t, r, sp, made, 0)
+	if made[0].Node != r.nodes[to].ID {
+		t.Errorf("it came to %s", r.at(made[0].Node).Name)
 	}
 }
 
@@ -337,14 +349,19 @@ func TestHazardB1RepairFailsOnTheRoot(t *testing.T) {
 				n, name := r.holder(sp, i)
 				n.mem.SetBytes(name, other.Files[i])
 			}
-			r.coolTails()
-			made, _, err := r.Repair(t.Context(), sp.Params, sp.without(0), []uint8{0}, noIntent)
-			must(t, err) // by the four of one generation
-			checkMade(t, r, sp, made, 0)
+			for range 8 { // whichever answers first
+				r.coolTails()
+				made, _, err := r.Repair(t.Context(), sp.Params, sp.without(0), []uint8{0}, noIntent)
+				must(t, err) // by the four of one generation
+				checkMade(t, r, sp, made, 0)
+				for _, l := range made {
+					r.at(l.Node).mem.Drop(layout.Path(l.Name(sp.ID)))
+				}
+			}
 			n, name := r.holder(sp, 3)
 			n.mem.SetBytes(name, other.Files[3])
 			r.coolTails()
-			made, _, err = r.Repair(t.Context(), sp.Params, sp.without(0), []uint8{0}, noIntent)
+			made, _, err := r.Repair(t.Context(), sp.Params, sp.without(0), []uint8{0}, noIntent)
 			if len(made) > 0 {
 				t.Errorf("made of 3 and 3 of two generations: %v", made)
 			}

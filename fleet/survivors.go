@@ -227,6 +227,8 @@ func (s *survivors) window(ctx context.Context, i, lo, hi int, files [][]byte) e
 		s.drop(h)
 		return true
 	}
+	d.lend = func() []byte { return s.f.lend(int(span(s.Params, lo, hi))) }
+	defer func() { s.f.takeBack(d.done) }()
 	if err := d.gather(ctx); errors.Is(err, errTooFew) {
 		return s.f.unreadable(shard{s.Params, s.at, s.want[0]}, d.causes)
 	} else if err != nil {
@@ -244,6 +246,22 @@ func (s *survivors) window(ctx context.Context, i, lo, hi int, files [][]byte) e
 		}
 	}
 	return nil
+}
+
+// lend gives room for n bytes of a window, used before where there is some: a
+// store is repaired pack by pack, and new memory costs as much as decoding.
+func (f *Fleet) lend(n int) []byte {
+	if p, ok := f.rooms.Get().(*[repairWindow]byte); ok {
+		return p[:n]
+	}
+	return new([repairWindow]byte)[:n]
+}
+
+// takeBack takes room that nobody uses any more.
+func (f *Fleet) takeBack(room [][]byte) {
+	for _, b := range room {
+		f.rooms.Put((*[repairWindow]byte)(b[:repairWindow]))
+	}
 }
 
 // contents reads the contents from whichever survivor has them as signed.
