@@ -148,9 +148,15 @@ func TestHazardB7NoMarkerIsOffline(t *testing.T) {
 				if s.State != "offline" || !strings.Contains(s.Why, layout.MarkerName) {
 					t.Errorf("%+v", s)
 				}
-				at, err := r.Scatter(t.Context(), r.seal(coding("1+1"), 10*kib).Sealed, nil, noIntent)
+				intend := func(at []cairn.Location) error {
+					if slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node == n.ID }) {
+						t.Error("it is chosen for a shard")
+					}
+					return nil
+				}
+				at, err := r.Scatter(t.Context(), r.seal(coding("1+1"), 10*kib).Sealed, nil, intend)
 				must(t, err)
-				_, err = r.Scatter(t.Context(), r.seal(coding("2+1"), 10*kib).Sealed, nil, noIntent)
+				_, err = r.Scatter(t.Context(), r.seal(coding("2+1"), 10*kib).Sealed, nil, intend)
 				wantClass(t, "three shards", err, cairn.ErrUnavailable)
 				if calls, _ := n.take(backends.OpPut); len(calls) > 0 || len(at) != 2 {
 					t.Errorf("written below the mount point: %v", calls)

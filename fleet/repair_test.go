@@ -143,6 +143,7 @@ func TestRepair(t *testing.T) {
 		choose  map[uint8]backendtest.Choose // of the holders of shards
 		rot     map[uint8]string             // part of a file that is wrong
 		spare   backendtest.Choose           // of nodes that hold nothing
+		warm    bool                         // tails are known
 		class   error
 	}{
 		{what: "all is well", coding: "4+3", nodes: 10, missing: []uint8{2}},
@@ -152,6 +153,8 @@ func TestRepair(t *testing.T) {
 		{what: "contents come from whoever has them", coding: "2+2", nodes: 6, missing: []uint8{2}, rot: map[uint8]string{0: "contents", 1: "contents"}},
 		{what: "survivors that lie now and then are left out", coding: "4+3", nodes: 10, missing: []uint8{6}, choose: map[uint8]backendtest.Choose{1: on(backendtest.Lies, "read"), 2: on(backendtest.Lies, "read")}},
 		{what: "survivors that hang are left out", coding: "4+3", nodes: 10, missing: []uint8{0}, choose: map[uint8]backendtest.Choose{1: on(backendtest.Hangs, "read"), 5: on(backendtest.Hangs, "read")}},
+		{what: "survivors that hang when their tails are known", coding: "4+3", nodes: 10, missing: []uint8{0}, choose: map[uint8]backendtest.Choose{1: on(backendtest.Hangs, "read"), 5: on(backendtest.Hangs, "read")}, warm: true},
+		{what: "survivors that are down when their tails are known", coding: "4+3", nodes: 10, missing: []uint8{0}, choose: map[uint8]backendtest.Choose{1: always(backendtest.Fails), 5: always(backendtest.Fails)}, warm: true},
 		{what: "bad ones in different places still make k", coding: "2+2", nodes: 6, missing: []uint8{3}, rot: map[uint8]string{0: "block"}},
 		{what: "fewer than k survive", coding: "2+2", nodes: 6, missing: []uint8{3}, choose: map[uint8]backendtest.Choose{0: always(backendtest.Fails), 1: always(backendtest.Fails)}, class: cairn.ErrUnavailable},
 		{what: "fewer than k are right", coding: "2+2", nodes: 6, missing: []uint8{3}, rot: map[uint8]string{0: "block", 1: "block"}, class: cairn.ErrUnavailable},
@@ -179,7 +182,9 @@ func TestRepair(t *testing.T) {
 						}
 					}
 				}
-				r.coolTails()
+				if !x.warm {
+					r.coolTails()
+				}
 				began := time.Now()
 				made, _, err := r.Repair(t.Context(), sp.Params, sp.where, x.missing, noIntent)
 				if x.class != nil {
