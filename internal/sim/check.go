@@ -23,8 +23,9 @@ func (w *World) check() error {
 }
 
 // Finish heals everything, reads everything, lets everything leave the gateway
-// and reads it again; then takes away the bad nodes and the index for good, and
-// reads it once more.
+// and reads it again. Then it empties the bad nodes, has everything mended and
+// coded as it should be, takes away as many other nodes for good, then the index,
+// then the gateway, and reads everything each time.
 func (w *World) Finish() error {
 	w.calm = true
 	w.disk.light(Fuse{})
@@ -52,6 +53,11 @@ func (w *World) Finish() error {
 	if err := w.restart(nil); err != nil {
 		return err
 	}
+	for _, n := range w.nodes { // somebody looked at them
+		if err := w.life.fl.Reset(n.ID); err != nil {
+			return fmt.Errorf("reset %s: %w", n.Name, err)
+		}
+	}
 	w.rest(mendTime)
 	if err := w.drain(); err != nil {
 		return err
@@ -63,24 +69,32 @@ func (w *World) Finish() error {
 	if err := w.check(); err != nil {
 		return fmt.Errorf("all on nodes: %w", err)
 	}
-	w.empty()
+	if err := w.mend(); err != nil {
+		return err
+	}
+	lost := w.others()
+	for _, n := range lost {
+		w.nodes[n].clear()
+	}
+	without := fmt.Sprintf("mended, and then without the shards of nodes %v", lost)
 	if err := w.restart(nil); err != nil {
-		return fmt.Errorf("without the bad nodes: %w", err)
+		return fmt.Errorf("%s: %w", without, err)
 	}
 	if err := w.check(); err != nil {
-		return fmt.Errorf("without the bad nodes: %w", err)
+		return fmt.Errorf("%s: %w", without, err)
 	}
 	if err := w.restart(func() error { return index.Destroy(w.disk.mem, dir+"/index") }); err != nil {
-		return fmt.Errorf("without the bad nodes and the index: %w", err)
+		return fmt.Errorf("%s, and the index: %w", without, err)
 	}
 	if err := w.check(); err != nil {
-		return fmt.Errorf("without the bad nodes and the index: %w", err)
+		return fmt.Errorf("%s, and the index: %w", without, err)
 	}
-	if err := w.burn(int(w.Seed % uint64(len(w.nodes)))); err != nil {
-		return fmt.Errorf("without the bad nodes and the gateway: %w", err)
+	at := int(w.Seed % uint64(len(w.nodes)))
+	if err := w.burn(at); err != nil {
+		return fmt.Errorf("%s, and the gateway: %w", without, err)
 	}
 	if err := w.check(); err != nil {
-		return fmt.Errorf("without the bad nodes and the gateway: %w", err)
+		return fmt.Errorf("%s, and the gateway: %w", without, err)
 	}
 	return w.close()
 }

@@ -14,6 +14,7 @@ var weights = [...]struct {
 	{Put, 26}, {Copy, 5}, {Delete, 6}, {Get, 12}, {List, 3}, {MakeBucket, 2}, {DropBucket, 2}, {Publish, 1}, {Grant, 2}, {Revoke, 1},
 	{CreateUpload, 3}, {PutPart, 6}, {Complete, 3}, {Abort, 1}, {Flush, 6}, {Pass, 8}, {Ail, 9}, {Heal, 5}, {Break, 3}, {Full, 1}, {Mend, 1},
 	{Light, 6}, {Pull, 2}, {Restart, 2}, {Off, 1}, {LoseIndex, 1}, {Burn, 1}, {Second, 1}, {Check, 2},
+	{Scrub, 3}, {Repair, 1}, {Drain, 1}, {Rebalance, 1}, {Compact, 3}, {Collect, 4},
 }
 
 // keys is how many keys there are; the last few are of the second bucket.
@@ -76,7 +77,9 @@ func draw(d *rand.Rand, s Setup, v Verb) []Step {
 		}
 	case Ail:
 		return ail(d, s)
-	case Heal, Burn:
+	case Scrub, Compact:
+		t.N, t.Content = d.IntN(2), d.Uint64()
+	case Heal, Burn, Drain:
 		t.Node = d.IntN(s.Nodes)
 	case Break:
 		t.Fault, t.N = Fault(1+d.IntN(int(WriteFailsDone))), 1+d.IntN(3)

@@ -42,11 +42,18 @@ const (
 	Burn                         // the gateway and its disk; the next begins with the owner's identity and Node's address
 	Second                       // gateway on the same directory: must be refused
 	Check                        // everything is read
+	Scrub                        // every node is listed, shards are read, N even: all; what is not good is made again
+	Repair                       // what is known not to be good is made again
+	Drain                        // Node gives what it holds to others
+	Rebalance                    // shards move to nodes with more room
+	Compact                      // live frames of packs, N = 0: of all, are written anew
+	Collect                      // what nothing refers to is deleted, after a checkpoint
 	verbEnd
 )
 
 var verbs = [verbEnd]string{"", "Put", "Copy", "Delete", "Get", "List", "MakeBucket", "DropBucket", "Publish", "Grant", "Revoke",
-	"CreateUpload", "PutPart", "Complete", "Abort", "Flush", "Pass", "Ail", "Heal", "Break", "Full", "Mend", "Light", "Pull", "Restart", "Off", "LoseIndex", "Burn", "Second", "Check"}
+	"CreateUpload", "PutPart", "Complete", "Abort", "Flush", "Pass", "Ail", "Heal", "Break", "Full", "Mend", "Light", "Pull", "Restart", "Off", "LoseIndex", "Burn", "Second", "Check",
+	"Scrub", "Repair", "Drain", "Rebalance", "Compact", "Collect"}
 
 func (v Verb) String() string { return verbs[v] }
 
@@ -144,10 +151,12 @@ type Setup struct {
 	Bad       []int // nodes that may do anything; all others are clean
 	PackSize  uint32
 	Settle    time.Duration
-	Stage     int64 // bytes; 0 for plenty
-	DiskCache int64 // bytes
-	Most      int64 // bytes of the largest object
-	Beyond    bool  // Bad exceeds what must be survivable: reads may fail, never lie
+	Stage     int64         // bytes; 0 for plenty
+	Grace     time.Duration // before what is retired is deleted; 0 for one that a run sees pass
+	DiskCache int64         // bytes
+	Most      int64         // bytes of the largest object
+	Loops     bool          // the loops that keep a store whole run
+	Beyond    bool          // Bad exceeds what must be survivable: reads may fail, never lie
 }
 
 func (s Setup) String() string { return "Setup" + goText(reflect.ValueOf(s)) }
@@ -187,6 +196,10 @@ func NewSetup(seed uint64, beyond bool) Setup {
 	case 1:
 		s.PackSize, s.Most = 16<<20, 40<<20
 	}
+	if s.Stage > 0 { // room for a few packs, or nothing could ever leave it
+		s.Stage = max(s.Stage, 4*int64(s.PackSize))
+	}
+	s.Loops = d.IntN(3) == 0
 	bad := d.IntN(m + 1)
 	if beyond {
 		bad = m + 1 + d.IntN(s.Nodes-m)

@@ -92,6 +92,8 @@ func (w *World) do(s Step, said *string) error {
 		return w.second()
 	case Check:
 		return w.check()
+	case Scrub, Repair, Drain, Rebalance, Compact, Collect:
+		return w.maintain(s, say)
 	}
 	return fmt.Errorf("no such step: %v", s)
 }

@@ -11,7 +11,7 @@
 //
 // Reading order: plan.go and draw.go (what happens), world.go and wire.go (the
 // store and what it stands on), run.go, play.go, objects.go, read.go, state.go,
-// multipart.go, faults.go and check.go (how it happens), model.go (what must
+// multipart.go, faults.go, whole.go and check.go (how it happens), model.go (what must
 // be), node.go, ill.go and ill_*.go (nodes that misbehave), disk.go and
 // failing.go (the disk), clients.go (many at once), shrink.go, luck.go.
 //
@@ -22,6 +22,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ import (
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/observed"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/recovery"
 	"github.com/cairn-storage/cairn/store"
@@ -103,7 +105,9 @@ type life struct {
 	roots *recovery.Keeper
 	fork  atomic.Pointer[error] // another gateway was seen
 	cache *cache.Cache
-	over  *atomic.Bool // the process is gone: nothing of it reaches a node any more
+	clock *observed.Clock
+	wholeness
+	over *atomic.Bool // the process is gone: nothing of it reaches a node any more
 }
 
 // NewWorld makes the nodes and starts the gateway on an empty disk.
@@ -150,7 +154,11 @@ func (w *World) open() error {
 // begin starts a gateway over fs, which ends when over is set.
 func (w *World) begin(fs durable.FS, over *atomic.Bool) (_ *life, err error) {
 	l := &life{over: over}
+	if l.clock, err = observed.Open(w.ctx, fs, dir+"/observed"); err != nil {
+		return nil, err
+	}
 	if err := w.foundations(l, fs); err != nil {
+		err = errors.Join(err, l.clock.Close())
 		return nil, err
 	}
 	fail := func(err error) (*life, error) {
@@ -158,12 +166,13 @@ func (w *World) begin(fs durable.FS, over *atomic.Bool) (_ *life, err error) {
 		if l.roots != nil {
 			err = errors.Join(err, l.roots.Close(w.ctx))
 		}
-		return nil, errors.Join(err, l.fl.Close(), l.cache.Close())
+		return nil, errors.Join(err, l.fl.Close(), l.cache.Close(), l.clock.Close())
 	}
 	if l.roots, err = recovery.New(w.ctx, w.keeping(l, fs)); err != nil {
 		return fail(err)
 	}
 	c := w.config(fs, l.fl)
+	c.Clock = l.clock
 	c.Roots = l.roots
 	st, err := store.Open(w.ctx, c)
 	if err != nil {
@@ -171,6 +180,9 @@ func (w *World) begin(fs durable.FS, over *atomic.Bool) (_ *life, err error) {
 	}
 	l.st = st
 	l.at.Store(st)
+	if err := w.keepWhole(l, fs); err != nil {
+		return fail(errors.Join(err, st.Close(w.ctx)))
+	}
 	if err := l.fork.Load(); err != nil {
 		st.Halt(*err)
 	}
@@ -190,8 +202,12 @@ func (w *World) foundations(l *life, fs durable.FS) (err error) {
 		}
 		return nil, fmt.Errorf("starting: %w", cairn.ErrUnavailable)
 	}
-	l.fl, err = fleet.New(w.ctx, fleet.Config{Store: w.id, Cache: l.cache, Trust: pack.Trust(w.trust(w.id)), Hold: true,
-		Open: func(_ context.Context, n pack.Node) (backends.Remote, error) { return w.connect(l, n) }, Where: where, Dice: w.dice, Log: w.log})
+	c := fleet.Config{Store: w.id, Cache: l.cache, Trust: pack.Trust(w.trust(w.id)), Hold: true, FS: fs, Dir: dir + "/nodes",
+		Open: func(_ context.Context, n pack.Node) (backends.Remote, error) { return w.connect(l, n) }, Where: where, Dice: w.dice, Log: w.log}
+	if l.clock != nil { // else it is there for a recovery
+		c.Observed = l.clock.Now
+	}
+	l.fl, err = fleet.New(w.ctx, c)
 	if err != nil {
 		return errors.Join(err, l.cache.Close())
 	}
@@ -209,7 +225,7 @@ func (l *life) forked(err error) {
 func (w *World) config(fs durable.FS, nodes store.Nodes) store.Config {
 	return store.Config{FS: fs, Dir: dir, Nodes: nodes, Store: w.id, Epochs: w.Epochs, Epoch: w.Epoch,
 		Sign: w.gate.Sign(), Box: w.gate.Secrets(), Coding: w.Coding, PackSize: w.PackSize, Settle: w.Settle, StageLimit: w.Stage,
-		CheckpointEvery: 10 * time.Minute, IndexCache: 1 << 20, SlowWait: 2 * time.Second, Log: w.log}
+		CheckpointEvery: 10 * time.Minute, Grace: cmp.Or(w.Grace, collectGrace), IndexCache: 1 << 20, SlowWait: 2 * time.Second, Log: w.log}
 }
 
 // connect is the remote of a node as the product stacks it.
@@ -246,9 +262,10 @@ func (w *World) close() error {
 	if dead {
 		l.over.Store(true)
 	}
+	l.end()
 	err := errors.Join(l.st.Close(w.ctx), l.roots.Close(w.ctx))
 	l.over.Store(true)
-	err = errors.Join(err, l.fl.Close(), l.cache.Close())
+	err = errors.Join(err, l.fl.Close(), l.cache.Close(), l.clock.Close())
 	if dead || w.disk.dead() {
 		return nil
 	}

@@ -25,7 +25,9 @@ func TestYesterdaysDisk(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				w, err := NewWorld(ctx, Setup{Seed: seed, Coding: "2+2", Nodes: 5, Operators: 5, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20}, logger())
+				// Within the grace, what yesterday's disk names is still there.
+				w, err := NewWorld(ctx, Setup{Seed: seed, Coding: "2+2", Nodes: 5, Operators: 5, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20,
+					Grace: 24 * time.Hour}, /* what yesterday knew is still there */ logger())
 				if err != nil {
 					t.Fatal(err)
 				}
