@@ -134,8 +134,12 @@ func (k *compaction) all() error {
 
 // window is how many live bytes are rewritten before their moves are logged: what
 // of them is staged at a time, and what a large object's list is written once
-// for.
+// for. Nodes without room for user data have little of their reserve left: what
+// fits is done then, and is done for good.
 func (k *compaction) window() uint64 {
+	if k.s.c.Nodes.Full() {
+		return uint64(k.s.c.PackSize)
+	}
 	return uint64(max(min(k.s.c.StageLimit/8, 1<<30), int64(k.s.c.PackSize)))
 }
 

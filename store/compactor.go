@@ -39,6 +39,9 @@ func (s *Store) compactor(ctx context.Context) {
 		began := time.Now()
 		out, err := s.compactDue(ctx)
 		rest = compactShare * time.Since(began)
+		if err != nil && s.c.Nodes.Full() { // what was tried takes room until a grace is over
+			rest = max(rest, s.c.Grace)
+		}
 		switch {
 		case err != nil && ctx.Err() == nil && !errors.Is(err, cairn.ErrUnavailable) && !errors.Is(err, cairn.ErrFull):
 			s.c.Log.Warn("compaction ended early; it goes on later", "packs", out.Packs, "of", out.Of, "err", err)

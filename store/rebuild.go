@@ -48,13 +48,15 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	}
 	found, silent := s.c.Nodes.Survey(ctx)
 	numbers := make(map[uint64]bool)
+	here := make(map[cairn.PackID][]cairn.Location)
 	for _, f := range files {
+		here[f.Pack] = found[f.Pack] // the checkpoint may lie there
 		delete(found, f.Pack)
 		if f.Kind == pack.Log {
 			numbers[f.Number] = true
 		}
 	}
-	cut, err := s.rebuildBase(ctx, files, found, silent)
+	cut, err := s.rebuildBase(ctx, here, found, silent)
 	if err != nil {
 		return nil, fmt.Errorf("store: rebuild the index: %w", err)
 	}

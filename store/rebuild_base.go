@@ -7,7 +7,6 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
-	"github.com/cairn-storage/cairn/store/stage"
 )
 
 // rebuildBase loads the checkpoint that the newest root here names into the
@@ -18,7 +17,9 @@ import (
 // A log pack above the cut-off that is staged here may have a row: places in a
 // checkpoint may be newer than its records. It is made staged again, so that it
 // is replayed.
-func (s *Store) rebuildBase(ctx context.Context, files []*stage.File, found map[cairn.PackID][]cairn.Location, silent error) (pack.CutOff, error) {
+//
+// here is where shards of staged packs are listed.
+func (s *Store) rebuildBase(ctx context.Context, here, found map[cairn.PackID][]cairn.Location, silent error) (pack.CutOff, error) {
 	if s.c.Roots == nil {
 		return pack.CutOff{}, nil
 	}
@@ -28,9 +29,10 @@ func (s *Store) rebuildBase(ctx context.Context, files []*stage.File, found map[
 	}
 	r := &recovering{c: &s.c, idx: s.idx, rep: &Recovered{}, found: found, here: make(map[cairn.PackID]bool),
 		base: Base{CutOff: body.CutOff, Runs: body.Runs, Nodes: body.Nodes}}
-	for _, f := range files {
-		r.here[f.Pack] = true
+	for id := range here {
+		r.here[id] = true
 	}
+	r.stagedAt = here
 	r.hear(silent)
 	if err := r.load(ctx); err != nil {
 		if ctx.Err() != nil {

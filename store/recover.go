@@ -70,9 +70,11 @@ type recovering struct {
 	rep  *Recovered
 	here map[cairn.PackID]bool // staged on this disk; replay takes them
 
-	found  map[cairn.PackID][]cairn.Location
-	silent map[cairn.NodeID]bool
-	why    error // of the silent nodes
+	found map[cairn.PackID][]cairn.Location
+	// stagedAt is where shards of packs that are staged here are listed.
+	stagedAt map[cairn.PackID][]cairn.Location
+	silent   map[cairn.NodeID]bool
+	why      error // of the silent nodes
 
 	logs     []logPack // that count or may, above the cut-off
 	staged   map[uint64]bool

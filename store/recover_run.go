@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,7 +98,7 @@ func (r *recovering) openRun(ctx context.Context, run pack.CheckpointRun) *runRe
 	out := &runReader{PipeReader: pr, cancel: cancel}
 	at := make(map[cairn.PackID]pack.PackPlace, len(run.Packs))
 	for _, p := range run.Packs {
-		p.At = r.union(p.At, r.found[p.Params.ID])
+		p.At = r.union(p.At, slices.Concat(r.found[p.Params.ID], r.stagedAt[p.Params.ID]))
 		at[p.Params.ID] = p
 	}
 	windows := runWindows(run.Part)
