@@ -14,6 +14,7 @@ type shardState int
 const (
 	sound         shardState = iota // where the row says, as far as anyone knows
 	leavingNode                     // the same, on a node to be emptied
+	onUnseen                        // on a node that was not seen since a recovery: unknown, not missing
 	onSettled                       // on a node that is away for a while
 	onAway                          // on a node that is away for a moment
 	onSuspect                       // on one away for hours
@@ -34,6 +35,8 @@ func stateOf(n nodeView, bad bool) shardState {
 		return wrongBytes
 	}
 	switch n.is {
+	case unseen:
+		return onUnseen
 	case away:
 		return onAway
 	case settled:
@@ -86,7 +89,7 @@ func (s shardState) toMake(few bool, u urgency) bool {
 	case onSettled, onSuspect, onQuarantined:
 		return few || u == atOnce
 	}
-	return false // sound, away for a moment, or unknown, which is not missing
+	return false // sound, away for a moment, or unknown, which is not missing (B22)
 }
 
 // shardView is one shard of a row.

@@ -315,7 +315,7 @@ func (f *figures) add(v *view, t *pattern) {
 	s.Quarantined += int64(counts[onQuarantined]+counts[onCondemned]) * t.packs
 	s.Wrong += int64(counts[wrongBytes]) * t.packs
 	s.Missing += int64(counts[lost]+counts[onGone]+counts[onAbsent]) * t.packs
-	s.Unknown += int64(counts[unknown]) * t.packs
+	s.Unknown += int64(counts[unknown]+counts[onUnseen]) * t.packs
 	if f.codings == nil {
 		f.codings = make(map[cairn.Coding]int64)
 	}

@@ -302,3 +302,24 @@ func TestRebalanceMovesTowardsTheRoomThereIs(t *testing.T) {
 		}
 	})
 }
+
+func TestAMoveNeverDoublesAnOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 9)
+		r.nodes[7].Operator = "op1"
+		r.nodes[8].Operator = "op3"
+		r.set()
+		p := r.spread("4+3", 5_000)
+		row, err := r.rows.Pack(p.ID)
+		must(t, err)
+		v := r.view()
+		for _, c := range []struct {
+			from, to int
+			doubles  bool
+		}{{0, 7, false}, {1, 7, true}, {2, 8, false}, {0, 8, true}, {0, 1, true}} {
+			if got := r.doubles(v, row, r.nodes[c.from].ID, r.nodes[c.to].ID); got != c.doubles {
+				t.Errorf("from %s to %s: %v", r.nodes[c.from].Name, r.nodes[c.to].Name, got)
+			}
+		}
+	})
+}

@@ -140,7 +140,7 @@ func TestHazardB22UnknownIsNotMissing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); _ = r.Run(ctx) }()
-		r.pass(72 * time.Hour)
+		r.pass(50 * time.Hour)
 		for _, p := range r.packs {
 			if n := len(r.row(p.ID)); n != 5 {
 				t.Errorf("pack %v has %d places: what is unknown was made again", p.ID, n)
@@ -158,6 +158,26 @@ func TestHazardB22UnknownIsNotMissing(t *testing.T) {
 		r.wantWhole("the nodes are back")
 		if r.files() != 21 {
 			t.Errorf("%d files stand, want 21", r.files())
+		}
+	})
+}
+
+// TestHazardB22ANodeNeverListedIsNotMissed: the rows come from a checkpoint, the
+// nodes they name were not seen since the recovery.
+func TestHazardB22ANodeNeverListedIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 9)
+		p := r.spread("4+3", 5_000)
+		before := r.row(p.ID)
+		r.down(0, 1)
+		r.touch()
+		r.find()
+		r.run(r.repairLoop, 50*time.Hour)
+		if n := r.moved(before, p.ID); n != 0 {
+			t.Errorf("%d shards on nodes never listed were made again", n)
+		}
+		if h := r.Health(); h.Shards.Unknown != 2 || h.Worst != 1 {
+			t.Errorf("%+v", h)
 		}
 	})
 }
@@ -225,16 +245,17 @@ func TestWorstPacksFirst(t *testing.T) {
 		lose := func(i, n int) {
 			r.rows.set(r.packs[i].ID, func(row *index.PackRow) { row.At = row.At[n:] })
 		}
-		lose(1, 1)
+		lose(0, 1)
 		lose(2, 3)
-		lose(4, 2)
 		lose(5, 3)
-		// Of two with four left that one first whose operators are fewer.
+		lose(1, 2)
+		lose(4, 2)
+		// Of the two with five left, the second stands on two nodes of one operator.
 		r.nodes[3].Operator = r.nodes[4].Operator
-		r.rows.set(r.packs[5].ID, func(row *index.PackRow) { row.At[0].Node = r.nodes[7].ID })
-		f := r.packs[5].Files[3]
-		l := r.row(r.packs[5].ID)[0]
-		r.nodes[7].mem.SetBytes(layout.Path(l.Name(r.packs[5].ID)), f)
+		p := r.packs[1]
+		r.rows.set(p.ID, func(row *index.PackRow) { row.At[1].Node = r.nodes[7].ID })
+		l := r.row(p.ID)[1]
+		r.nodes[7].mem.SetBytes(layout.Path(l.Name(p.ID)), p.Files[l.Index])
 		r.set()
 		c, err := r.take(t.Context(), r.view(), byGrace, func(cairn.PackID) bool { return false }, 0)
 		must(t, err)
@@ -242,7 +263,7 @@ func TestWorstPacksFirst(t *testing.T) {
 		for _, x := range c.worst {
 			got = append(got, x.id.Seq())
 		}
-		if !slices.Equal(got, []uint64{3, 6, 5, 2}) {
+		if !slices.Equal(got, []uint64{3, 6, 5, 2, 1}) {
 			t.Errorf("order %d", got)
 		}
 	})

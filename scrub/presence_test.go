@@ -384,7 +384,7 @@ func TestHazardA7UnknownPacksAreTakenUpAndNeverRemoved(t *testing.T) {
 			if c.adopt != (adopted != nil) || c.adopt && !slices.Equal(adopted, at[c.hide:]) {
 				t.Errorf("%s: adopted at %v", c.what, adopted)
 			}
-			for range 5 {
+			for range 2 {
 				r.pass(25 * time.Hour)
 				r.find()
 			}

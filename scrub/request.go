@@ -127,7 +127,7 @@ type Shards struct {
 	Quarantined int64 `json:"quarantined"` // on nodes that sent wrong bytes
 	Wrong       int64 `json:"wrong"`       // whose own bytes are wrong
 	Missing     int64 `json:"missing"`     // lost, or on nodes given up
-	Unknown     int64 `json:"unknown"`     // in no row, while not every node was listed
+	Unknown     int64 `json:"unknown"`     // in no row while not every node was listed, or on a node never seen since a recovery
 }
 
 // Coverage is how well the bytes of one node are looked after.

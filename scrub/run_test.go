@@ -111,16 +111,16 @@ func TestVisitIsCalledWithEveryRound(t *testing.T) {
 // process, never more than m at a time; people scrub, repair and drain in
 // between. Nothing is ever lost, and when it is over everything stands.
 func TestWeeksOfTrouble(t *testing.T) {
-	seeds := uint64(1)
+	seeds, steps := uint64(1), 6
 	if os.Getenv("CAIRN_LONG") != "" {
-		seeds = 30
+		seeds, steps = 30, 25
 	}
 	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) { weeks(t, seed) })
+		synctest.Test(t, func(t *testing.T) { weeks(t, seed, steps) })
 	}
 }
 
-func weeks(t *testing.T, seed uint64) {
+func weeks(t *testing.T, seed uint64, steps int) {
 	dice := rand.New(rand.NewPCG(seed, 7))
 	r := newRig(t, 11)
 	for range 8 {
@@ -129,7 +129,7 @@ func weeks(t *testing.T, seed uint64) {
 	r.c.Every, r.c.Audits, r.c.List = 40*time.Hour, 20, 12*time.Hour
 	r.start()
 	end := r.background()
-	for step := range 20 {
+	for step := range steps {
 		n := r.nodes[dice.IntN(len(r.nodes))]
 		what := fmt.Sprintf("seed %d, step %d, %s: ", seed, step, n.Name)
 		switch dice.IntN(7) {
@@ -182,7 +182,7 @@ func weeks(t *testing.T, seed uint64) {
 			return
 		}
 	}
-	r.pass(60 * time.Hour)
+	r.pass(45 * time.Hour)
 	end()
 	r.wantWhole(fmt.Sprint("seed ", seed))
 	if n := r.files(); n > 7*8+8 {

@@ -12,6 +12,7 @@ type standing int
 
 const (
 	here        standing = iota // it answers
+	unseen                      // it does not, and never was listed since this store of ours began
 	away                        // it does not, and that is not acted upon yet
 	settled                     // it has not for a while: counts where few shards are left
 	suspect                     // the same for long enough to be shown
@@ -132,12 +133,9 @@ func (s *Scrub) standing(m *nodeMemory, state string, now moment) standing {
 		d := now.since(m.Away)
 		switch {
 		case m.Listed == 0:
-			// Never listed: after a recovery nobody knows what it holds, so its
-			// absence alone says nothing, however long (B22).
-			if d >= s.c.Suspect {
-				return suspect
-			}
-			return away
+			// After a recovery nobody saw what it holds: its absence alone says
+			// nothing, however long and however few shards are left elsewhere (B22).
+			return unseen
 		case d >= s.c.After:
 			return expired
 		case d >= s.c.Suspect:
