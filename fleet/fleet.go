@@ -142,6 +142,11 @@ func (f *Fleet) SetNodes(_ context.Context, want []pack.Node) error {
 	slices.SortFunc(next, func(a, b *node) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	f.nodes, f.told = next, true
 	f.mu.Unlock()
+	for _, n := range next {
+		if n.misspelt != nil {
+			f.c.Log.Warn("a node's budget is spelt wrong and does not count", "node", n.Name, "err", n.misspelt)
+		}
+	}
 	for _, n := range old {
 		f.spawn(func() {
 			if err := n.link.close(); err != nil {

@@ -19,6 +19,7 @@ type node struct {
 	f         *Fleet
 	link      *link
 	budget    budget
+	misspelt  error // why a part of the budget does not count
 }
 
 // link is what outlives a change of the node's record.
@@ -52,10 +53,7 @@ func newNode(f *Fleet, n pack.Node) *node {
 
 func withLink(f *Fleet, n pack.Node, l *link) *node {
 	b, err := budgetOf(n)
-	if err != nil {
-		f.c.Log.Warn("a node's budget is spelt wrong and does not count", "node", n.Name, "err", err)
-	}
-	return &node{Node: n, f: f, link: l, budget: b}
+	return &node{Node: n, f: f, link: l, budget: b, misspelt: err}
 }
 
 // do runs one call on the node, unless it is known to be down, and keeps its

@@ -99,21 +99,26 @@ func (f *Fleet) suspect(n *node, again func(context.Context, backends.Remote) er
 	}
 }
 
-// fall quarantines n, unless others fell just before: then nobody stays
-// quarantined, and status says why.
+// fall quarantines n, unless others fell just before: then none of these stays
+// quarantined, and status says why. Who fell long before is no part of it.
 func (f *Fleet) fall(n *node, err error) {
 	f.mu.Lock()
 	now := time.Now()
 	f.falls[n.ID] = now
 	several := f.several() > 1
-	nodes := f.nodes
+	var lately []*node
+	for _, o := range f.nodes {
+		if _, ok := f.falls[o.ID]; ok {
+			lately = append(lately, o)
+		}
+	}
 	f.mu.Unlock()
 	n.link.mu.Lock()
 	n.link.fell = now.UTC().Round(0)
 	n.link.mu.Unlock()
 	if several {
 		f.c.Log.Error(alarmText, "node", n.Name, "err", err)
-		for _, o := range nodes {
+		for _, o := range lately {
 			o.link.setQuarantined(false)
 		}
 	} else {

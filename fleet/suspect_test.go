@@ -152,6 +152,26 @@ func TestHazardB12QuarantineIsNoOutage(t *testing.T) {
 	}
 }
 
+// TestHazardB12LeavesOldQuarantinesAlone: an alarm over two nodes frees no third
+// one that was proven wrong days ago.
+func TestHazardB12LeavesOldQuarantinesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 7, minutely)
+		sp := r.spread(coding("4+3"), 200*kib)
+		var bad []*rigNode
+		for i := range uint8(3) {
+			bad = append(bad, rot(r, sp, i, 5))
+			r.read(sp, int(i)*int(sp.Length), 1000, 0)
+			wait(map[bool]time.Duration{true: 48 * time.Hour, false: time.Minute}[i == 0])
+		}
+		for i, want := range []string{"quarantined", "ok", "ok"} {
+			if s := r.state(bad[i]); s.State != want {
+				t.Errorf("number %d to fall: %s, want %s", i+1, s.State, want)
+			}
+		}
+	})
+}
+
 // TestHazardB12EveryoneLies: with all nodes under suspicion every block that
 // verifies is still served.
 func TestHazardB12EveryoneSeemsToLie(t *testing.T) {
