@@ -26,7 +26,7 @@ func verbs() []verb {
 		bucketCreateVerb(), bucketListVerb(), bucketSetVerb(), bucketRemoveVerb(),
 		accessCreateVerb(), accessListVerb(), accessRevokeVerb(),
 		keyKitVerb(), keyRecipientsVerb(), keyRotateVerb(), recoverVerb(),
-		scrubVerb(), repairVerb(), rebuildVerb(), rebalanceVerb(),
+		scrubVerb(), repairVerb(), rebuildVerb(), rebalanceVerb(), recodeVerb(), compactVerb(), purgeVerb(),
 		locateVerb(), configCheckVerb(), configShowVerb(), versionVerb(),
 	}
 }
@@ -38,6 +38,7 @@ func adminVerbs(e *engine.Engine) []admin.Verb {
 		addNode().verb(e), looks(listNodes().verb(e)), checkNode().verb(e), setNode().verb(e), removeNode().verb(e), looks(nodesFor().verb(e)),
 		drainNode().verb(e), resetNode().verb(e), looks(nodeEvidence().verb(e)),
 		scrubStore().verb(e), repairStore().verb(e), rebuildNode().verb(e), rebalanceNodes().verb(e),
+		recodeStore().verb(e), compactStore().verb(e), purgeObject().verb(e),
 		createBucket().verb(e), looks(listBuckets().verb(e)), setBucket().verb(e), removeBucket().verb(e),
 		createAccess().verb(e), looks(listAccess().verb(e)), revokeAccess().verb(e),
 		makeKit().verb(e), changeRecipients().verb(e), rotateKeys().verb(e),

@@ -34,8 +34,18 @@ func (e *Engine) openCare(ctx context.Context) (err error) {
 	f := e.c.File
 	e.scrub, err = scrub.New(ctx, scrub.Config{Nodes: caredFor{e.Fleet}, Store: e.Store, Clock: e.clock, FS: e.c.FS, Dir: filepath.Join(f.Dir, scrubDir),
 		Every: time.Duration(f.Scrub.Every), List: time.Duration(f.Scrub.Listing), After: time.Duration(f.Repair.After),
-		Visit: e.keeper.Look, Log: e.c.Log, Registry: e.c.Registry})
+		Adopt: e.adopt, Visit: e.keeper.Look, Log: e.c.Log, Registry: e.c.Registry})
 	return err
+}
+
+// adopt takes up a pack that the index does not know, and says what came of it.
+func (e *Engine) adopt(ctx context.Context, id cairn.PackID, at []cairn.Location) (string, error) {
+	a, err := e.Store.Adopt(ctx, id, at)
+	text := a.As
+	if a.Why != "" {
+		text += ": " + a.Why
+	}
+	return text, err
 }
 
 // Care looks after the shards until ctx ends: lists nodes, reads bytes, repairs,
@@ -47,6 +57,7 @@ func (e *Engine) Care(ctx context.Context) {
 			e.c.Log.Error("nobody looks after the shards any more; restart the gateway", "err", err)
 		}
 	})
+	wg.Go(func() { e.recodeOld(ctx) })
 	wg.Go(func() { e.watchGrowth(ctx) })
 	wg.Wait()
 }

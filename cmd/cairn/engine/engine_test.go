@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/config"
@@ -25,6 +26,8 @@ type home struct {
 	root string
 	fs   durable.FS
 	file config.Config
+
+	settled time.Duration // of Config
 }
 
 // newHome makes a store on the real file system.
@@ -51,7 +54,7 @@ func (h *home) tryOpen() (*Engine, error) {
 		return nil, err
 	}
 	fs, counts := durable.Count(h.fs)
-	return Open(h.t.Context(), Config{FS: fs, Counts: counts, File: h.file, Identity: id, Registry: prometheus.NewRegistry(), IndexCache: 1 << 20})
+	return Open(h.t.Context(), Config{FS: fs, Counts: counts, File: h.file, Identity: id, Registry: prometheus.NewRegistry(), IndexCache: 1 << 20, Settled: h.settled})
 }
 
 // open opens the store; the test closes it, or the test's end does.

@@ -1,0 +1,22 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/store"
+)
+
+// Purge deletes an object and its bytes from every node at once, and tells who
+// confirmed. See store.Purge.
+func (e *Engine) Purge(ctx context.Context, k cairn.Key, report func(Progress)) (store.Purged, error) {
+	if err := e.needCare(); err != nil {
+		return store.Purged{}, err
+	}
+	out, err := e.Store.Purge(ctx, k, func(text string) { report(Progress{Text: text}) })
+	if err != nil {
+		return out, fmt.Errorf("%v: %w", k, err)
+	}
+	return out, nil
+}
