@@ -224,6 +224,9 @@ func TestServeAnswersPeopleAndMonitors(t *testing.T) {
 		{"/healthz", "ok"},
 		{"/metrics", "go_goroutines"},
 		{"/metrics", "cairn_store_groups_total"},
+		{"/metrics", "cairn_store_packs_degraded 0"},
+		{"/metrics", "cairn_store_state 1"}, // no nodes
+		{"/metrics", "cairn_scrub_age_seconds"},
 		{"/api/status", `"fsyncs":`},
 		{"/api/status", `"staged_bytes":`},
 		{"/", "LOCAL"},

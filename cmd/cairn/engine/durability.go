@@ -57,8 +57,10 @@ func setsOf(nodes []NodeState) nodeSets {
 }
 
 // well reports that what stands there counts in full.
-func (s nodeSets) well(id cairn.NodeID) bool {
-	switch s.state[id] {
+func (s nodeSets) well(id cairn.NodeID) bool { return wellState(s.state[id]) }
+
+func wellState(state string) bool {
+	switch state {
 	case "new", "ok", "full", "held", "suspect", "paused", "draining":
 		return true
 	}

@@ -6,9 +6,12 @@
 // Reading order: engine.go (Open and Close), secrets.go (what init leaves in
 // the state directory), init.go and owner.go (how it comes to be), transport.go
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
-// measure.go, check.go, set.go and remove.go (the nodes), declare.go (what
-// cairn.toml declares), status.go, glance.go, holdings.go, durability.go, judge.go and
-// recoverable.go (all figures in one, and what they mean), progress.go, texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
+// measure.go, check.go, set.go, option.go and remove.go (the nodes), declare.go
+// (what cairn.toml declares), status.go, glance.go, holdings.go, durability.go,
+// judge.go, growth.go, recoverable.go and metrics.go (all figures in one, and
+// what they mean), care.go, work.go, compact.go, purge.go, conduct.go and pace.go
+// (what looks after the shards, and what a person asks of it), progress.go,
+// texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
 // (what recovery needs on the nodes), owners.go, rotate.go and keychange.go (who
 // opens the store, and under which keys), gateways.go, authorized.go and
 // passphrase.go (the files of that), kit.go; recover.go (a burnt gateway brought
@@ -101,10 +104,11 @@ type Engine struct {
 	metrics   *backends.Metrics // nil without a registry
 	started   time.Time
 	clock     *observed.Clock
-	scrub     *scrub.Scrub  // nil when read-only
-	rewriting *pace         // of compaction and recoding in the background
-	turn      chan struct{} // held by whoever changes keys
-	look      glance        // at this machine, for Status
+	scrub     *scrub.Scrub         // nil when read-only
+	rewriting *pace                // of compaction and recoding in the background
+	turn      chan struct{}        // held by whoever changes keys
+	look      glance               // at this machine, for Status
+	figures   prometheus.Collector // nil without a registry
 
 	mu      sync.Mutex
 	secrets secrets // guarded by mu
@@ -175,6 +179,9 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		if err := e.openCare(ctx); err != nil {
 			return err
 		}
+	}
+	if err := e.registerFigures(ctx); err != nil {
+		return err
 	}
 	e.kept = keep.New(keep.Config{Store: e.Store, Items: f.Keep, Log: c.Log})
 	e.Gateway, err = gateway.New(gateway.Config{Store: e.Store, Region: f.S3.Region, Domains: f.S3.Domains, PublicURL: f.S3.PublicURL,
@@ -256,6 +263,9 @@ func (e *Engine) Keep(ctx context.Context) { e.kept.Run(ctx) }
 // then the fleet both wrote to, then the cache that reads filled. ctx bounds the wait for writes in progress.
 func (e *Engine) Close(ctx context.Context) error {
 	var errs []error
+	if e.figures != nil {
+		e.c.Registry.Unregister(e.figures)
+	}
 	e.settleGlance(ctx)
 	if e.Store != nil {
 		errs = append(errs, e.Store.Close(ctx))
