@@ -376,6 +376,11 @@ func TestEvidence(t *testing.T) {
 		}
 		must(t, r.Fleet.Close())
 		next := r.again(t, kept(fs))
+		file, err = durable.ReadFile(fs, "state/nodes/"+n.ID.String()+evidenceSuffix, evidenceBytes)
+		must(t, err)
+		if !strings.Contains(string(file), `"pack": "`+sp.ID.String()+`"`) {
+			t.Errorf("a person cannot find the pack: %.400s", file)
+		}
 		if again, err := next.Evidence(n.ID); err != nil || !reflect.DeepEqual(again, es) {
 			t.Errorf("%d pieces after a restart, %v", len(again), err)
 		}

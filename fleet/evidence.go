@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -28,6 +29,30 @@ type Evidence struct {
 	Expected  string       `json:"expected"`  // BLAKE3, hex; empty for an end, which is signed as a whole
 	Got       string       `json:"got"`       // the same of what came
 	Confirmed bool         `json:"confirmed"` // it came again on a second connection
+}
+
+// MarshalJSON spells the pack as it stands in names.
+func (e Evidence) MarshalJSON() ([]byte, error) {
+	type plain Evidence
+	return json.Marshal(struct {
+		plain
+		Pack string `json:"pack"`
+	}{plain(e), e.Pack.String()})
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (e *Evidence) UnmarshalJSON(b []byte) error {
+	type plain Evidence
+	x := struct {
+		*plain
+		Pack string `json:"pack"`
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(b, &x); err != nil {
+		return err
+	}
+	id, err := cairn.ParsePackID(x.Pack)
+	e.Pack = id
+	return err
 }
 
 // same reports whether both are of the same wrong bytes.
