@@ -8,7 +8,6 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
-	"github.com/cairn-storage/cairn/pack"
 )
 
 // collectEvery is how often dead packs are looked for in the background.
@@ -177,7 +176,7 @@ func (c *collection) look(row index.PackRow) error {
 		if !c.seen { // who refers to it may not have been seen
 			return nil
 		}
-		if row.Kind != pack.Data && row.Kind != pack.Log { // journals and checkpoints are marked by those who know
+		if !holdsObjects(row.Kind) { // journals and checkpoints are marked by those who know
 			return nil
 		}
 		idle, err := s.idle(row, &c.need)

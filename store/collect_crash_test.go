@@ -185,7 +185,7 @@ func (r *rig) nothingUnneeded(what string) {
 		}
 		idle, err := r.idle(row, &n)
 		must(r.tb, err)
-		if idle && row.Kind == pack.Data && row.State == index.Spread {
+		if idle && holdsObjects(row.Kind) && row.Kind != pack.Log && row.State == index.Spread {
 			r.tb.Errorf("power lost before %s: %v pack %v is %v and unneeded", what, row.Kind, id, row.State)
 		}
 	}

@@ -102,6 +102,7 @@ type chosen struct {
 	id    cairn.PackID
 	bytes uint32 // of the pack
 	live  uint64
+	count int // of what refers to it
 }
 
 func (k *compaction) all() error {
@@ -118,12 +119,12 @@ func (k *compaction) all() error {
 		return nil
 	}
 	for len(all) > 0 {
-		n, sum := 1, all[0].live
-		for n < len(all) && sum+all[n].live <= k.window() {
-			sum += all[n].live
+		n, sum, count := 1, all[0].live, all[0].count
+		for n < len(all) && sum+all[n].live <= k.window() && count+all[n].count <= windowObjects {
+			sum, count = sum+all[n].live, count+all[n].count
 			n++
 		}
-		if err := k.rewrite(all[:n], sum); err != nil {
+		if err := k.rewrite(all[:n]); err != nil {
 			return err
 		}
 		all = all[n:]
@@ -131,6 +132,10 @@ func (k *compaction) all() error {
 	}
 	return nil
 }
+
+// windowObjects bounds what is remembered of a window: names of objects, and
+// where extents lie now.
+const windowObjects = 100_000
 
 // window is how many live bytes are rewritten before their moves are logged: what
 // of them is staged at a time, and what a large object's list is written once
@@ -153,7 +158,7 @@ func (k *compaction) choose() (all []chosen, err error) {
 		if err != nil {
 			return nil, s.indexError("compact", err)
 		}
-		if row.State != index.Spread || row.Kind != pack.Data && row.Kind != pack.Log {
+		if row.State != index.Spread || !holdsObjects(row.Kind) {
 			continue
 		}
 		l, err := k.live.of(row.Params.ID)
@@ -168,7 +173,7 @@ func (k *compaction) choose() (all []chosen, err error) {
 			k.out.Waiting++
 			continue
 		}
-		all = append(all, chosen{row.Params.ID, row.Bytes, live})
+		all = append(all, chosen{row.Params.ID, row.Bytes, live, len(l.objects) + len(l.extents)})
 	}
 	slices.SortStableFunc(all, func(a, b chosen) int {
 		return cmp.Compare(float64(a.live)/float64(max(a.bytes, 1)), float64(b.live)/float64(max(b.bytes, 1)))
@@ -176,8 +181,8 @@ func (k *compaction) choose() (all []chosen, err error) {
 	return all, nil
 }
 
-// rewrite empties packs with so many live bytes in all.
-func (k *compaction) rewrite(packs []chosen, sum uint64) (err error) {
+// rewrite empties packs.
+func (k *compaction) rewrite(packs []chosen) (err error) {
 	w := &rewriter{s: k.s, ctx: k.ctx}
 	done := false
 	defer func() { w.done(!done) }()

@@ -89,7 +89,7 @@ func (s *Store) smallPacks(ctx context.Context) (map[cairn.PackID]bool, error) {
 		if err != nil {
 			return nil, s.indexError("compact", err)
 		}
-		if row.State != index.Spread || row.Kind != pack.Data && row.Kind != pack.Log || row.Bytes >= s.c.PackSize/4 || !n.settledLog(row) {
+		if row.State != index.Spread || !holdsObjects(row.Kind) || row.Bytes >= s.c.PackSize/4 || !n.settledLog(row) {
 			continue
 		}
 		in, err := l.of(row.Params.ID)

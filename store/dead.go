@@ -14,6 +14,9 @@ import (
 // row. Whatever looks on the way and finds that something needs it leaves it
 // where it is.
 
+// holdsObjects reports whether objects lie in packs of a kind.
+func holdsObjects(k pack.Kind) bool { return k == pack.Data || k == pack.Moved || k == pack.Log }
+
 // needs is what besides the index still needs packs, at one moment.
 type needs struct {
 	low    uint64                // log packs above it are needed

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,21 +16,24 @@ import (
 // compactStep compacts, collects, makes checkpoints or lets graces pass, with
 // whatever else happens in the middle of it.
 func (w *world) compactStep() {
+	// Nodes that ail and a disk that is dead are waited for by those who ask.
+	ctx, cancel := context.WithTimeout(w.t.Context(), 12*time.Minute)
+	defer cancel()
 	switch w.dice.IntN(6) {
 	case 0, 1:
 		chosen := w.dice.Uint64()
 		want := func(row index.PackRow, _ uint64) bool { return (row.Params.ID.Seq()^chosen)%3 != 0 }
-		_, err := w.Compact(w.t.Context(), Compaction{Want: want}, func(Compacted) {
+		_, err := w.Compact(ctx, Compaction{Want: want}, func(Compacted) {
 			if w.dice.IntN(3) == 0 && !w.dead() {
 				w.meddle()
 			}
 		})
 		w.did("compact: %v", err)
 	case 2:
-		out, err := w.Collect(w.t.Context())
+		out, err := w.Collect(ctx)
 		w.did("collect: %+v, %v", out, err)
 	case 3:
-		out, err := w.Checkpoint(w.t.Context())
+		out, err := w.Checkpoint(ctx)
 		w.did("checkpoint: %+v, %v", out, err)
 	case 4:
 		w.did("a grace passes")
@@ -39,10 +43,10 @@ func (w *world) compactStep() {
 		w.well()
 		w.pass(70 * time.Second)
 		for range 3 {
-			_ = w.Flush(w.t.Context()) // may meet the end
+			_ = w.Flush(ctx) // may meet the end
 			w.pass(soon)
-			_, _ = w.Collect(w.t.Context())
-			_, _ = w.Checkpoint(w.t.Context())
+			_, _ = w.Collect(ctx)
+			_, _ = w.Checkpoint(ctx)
 		}
 	}
 }

@@ -248,7 +248,11 @@ func (p *purge) retire() error {
 	for ids := range slices.Chunk(sortedPacks(p.ids), retireMost) {
 		for _, id := range ids {
 			row, err := s.idx.Pack(id)
-			if err == nil && row.State == index.Spread {
+			switch {
+			case err != nil || row.State != index.Spread:
+			case row.Kind == pack.Journal:
+				s.jour.retire(row.Number) // its log pack stands
+			default:
 				_, err = s.mark(row)
 			}
 			if err != nil {

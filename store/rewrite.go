@@ -16,7 +16,7 @@ const (
 	rewriteRuns = 4000
 )
 
-// rewriter seals live frames into new data packs, under the present epoch and as
+// rewriter seals live frames into new packs of moved frames, under the present epoch and as
 // the present coding has it. What a frame is bound to, content, number and
 // whether it is the last, stays. Packs are owned until done.
 type rewriter struct {
@@ -69,7 +69,7 @@ func (w *rewriter) ensure(n uint64) error {
 	if err := w.s.roomWithin(w.ctx, int64(w.s.c.PackSize), 100); err != nil {
 		return err
 	}
-	p, err := w.s.newStage(pack.Data, w.s.com.life.number, nil, 0)
+	p, err := w.s.newStage(pack.Moved, w.s.com.life.number, nil, 0)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *Store) newStage(kind pack.Kind, life uint32, content *crypt.ContentID, 
 	if kind == pack.Log {
 		s.chain.next++
 	}
-	if kind == pack.Data {
+	if kind == pack.Data || kind == pack.Moved {
 		s.owned[h.Pack] = true
 	}
 	s.adopt(p, 4096+int64(f.Capacity))

@@ -78,7 +78,7 @@ func parseHeader(b []byte) (Header, error) {
 	if r.Err() == nil && crypt.Sum(b[:n]) != sum {
 		r.Fail("header hash differs")
 	}
-	if h.Kind != pack.Log && h.Kind != pack.Data && h.Kind != pack.Checkpoint || h.Capacity > 1<<30 {
+	if h.Kind != pack.Log && h.Kind != pack.Data && h.Kind != pack.Moved && h.Kind != pack.Checkpoint || h.Capacity > 1<<30 {
 		r.Fail("kind %d, capacity %d", h.Kind, h.Capacity)
 	}
 	return h, r.Done()
