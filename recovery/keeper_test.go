@@ -361,3 +361,25 @@ func TestMetricsAndConfig(t *testing.T) {
 		t.Errorf("%d metrics stay after Close", len(left))
 	}
 }
+
+// TestHazardB7NothingIsWrittenWithoutTheMarker: a disk that is unmounted between
+// two calls leaves an empty directory, which is not the node.
+func TestHazardB7NothingIsWrittenWithoutTheMarker(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, w *world) {
+		k := w.keeper(w.config(durable.NewMem(), w.gate))
+		must(t, k.Root(t.Context(), name(w.nodes...)))
+		synctest.Wait()
+		n := w.nodes[2]
+		for _, name := range n.mem.Names() {
+			n.mem.Drop(name)
+		}
+		must(t, k.Root(t.Context(), mark("x")))
+		wait(2 * time.Hour)
+		if names := n.mem.Names(); len(names) > 0 {
+			t.Errorf("below the mount point there is %v now", names)
+		}
+		if s := state(k, n); s.State == "ok" {
+			t.Errorf("state %+v", s)
+		}
+	})
+}

@@ -8,11 +8,12 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
+	"github.com/cairn-storage/cairn/layout"
 )
 
 // ensure makes name hold data, proven by reading it. What stands there already
 // is left alone; what stands there with other bytes is replaced, since the name
-// says which bytes are right.
+// says which bytes are right. ErrUnavailable where the node shows no marker.
 func ensure(ctx context.Context, r backends.Remote, name string, data []byte) error {
 	found := holds(ctx, r, name, data)
 	if found == nil {
@@ -25,6 +26,13 @@ func ensure(ctx context.Context, r backends.Remote, name string, data []byte) er
 		if err := r.Delete(ctx, name); err != nil {
 			return err
 		}
+	}
+	// What is not found may lie on a disk that is not mounted: whatever is below
+	// the mount point is not the node, and is never written to.
+	if _, err := r.Stat(ctx, layout.MarkerName); errors.Is(err, cairn.ErrNotExist) {
+		return fmt.Errorf("its %s is missing: is its disk mounted?: %w", layout.MarkerName, cairn.ErrUnavailable)
+	} else if err != nil {
+		return err
 	}
 	// A put that failed may have worked all the same: the read tells.
 	put := r.Put(ctx, name, data)
