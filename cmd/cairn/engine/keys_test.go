@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 	"github.com/cairn-storage/cairn"
@@ -24,6 +25,14 @@ func newKeyed(t *testing.T) (*home, *Engine) {
 	for _, name := range []string{"alice", "bob", "carol"} {
 		_, err := h.add(e, name)
 		must(t, err)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 { // until nothing is on its way to a node, which the test may take away
+		if s, err := e.Status(t.Context()); err == nil && s.Recoverable.Root > 0 && s.Recoverable.RootOn == 3 {
+			break
+		}
+		<-tick.C
 	}
 	return h, e
 }
