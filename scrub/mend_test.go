@@ -503,3 +503,21 @@ func TestARepairTellsHowFarItIs(t *testing.T) {
 		}
 	})
 }
+
+// TestPlacesThatChangedMeanwhileAreNotOverwritten: by whoever else changes rows.
+func TestPlacesThatChangedMeanwhileAreNotOverwritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 9)
+		p := r.spread("4+3", 5_000)
+		row, err := r.rows.Pack(p.ID)
+		must(t, err)
+		a := r.assess(r.view(), row)
+		r.rows.set(p.ID, func(row *index.PackRow) { row.At[2].Node = r.nodes[8].ID })
+		changed := r.row(p.ID)
+		_, err = r.place(p.ID, &a, []cairn.Location{{Index: 2, Node: r.nodes[7].ID, Write: 5}})
+		wantClass(t, "a row that changed", err, cairn.ErrPrecondition)
+		if !slices.Equal(r.row(p.ID), changed) {
+			t.Errorf("row %v", r.row(p.ID))
+		}
+	})
+}

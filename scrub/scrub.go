@@ -41,7 +41,9 @@ type Config struct {
 	Dir   string // its own, such as <dir>/scrub; made if missing
 
 	// Adopt takes up a pack that stands at places and that the index does not
-	// know, and says what came of it. Without it unknown packs are counted only.
+	// know, and says as what; nothing when it is left alone. Files of a retired
+	// pack that no row names are given to it too. Without it unknown packs are
+	// counted only.
 	Adopt func(ctx context.Context, id cairn.PackID, at []cairn.Location) (string, error)
 	// Visit brings markers, roots and keys on the nodes up to date; it is called
 	// with each round of listings. Optional.

@@ -221,6 +221,9 @@ func (s *Scrub) adopt(ctx context.Context, id cairn.PackID, at []cairn.Location,
 		return err
 	}
 	forget()
+	if what == "" {
+		return nil
+	}
 	r.Found += int64(len(good))
 	s.m.adopted.Inc()
 	s.c.Log.Info("pack that the index did not know was taken up", "pack", id, "shards", len(good), "as", what)

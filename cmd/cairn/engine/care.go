@@ -38,14 +38,18 @@ func (e *Engine) openCare(ctx context.Context) (err error) {
 	return err
 }
 
-// adopt takes up a pack that the index does not know, and says what came of it.
+// adopt takes up a pack that the index does not know, and says what came of it:
+// nothing where it is the store's already, or is not to be believed.
 func (e *Engine) adopt(ctx context.Context, id cairn.PackID, at []cairn.Location) (string, error) {
 	a, err := e.Store.Adopt(ctx, id, at)
-	text := a.As
-	if a.Why != "" {
-		text += ": " + a.Why
+	switch a.As {
+	case "refused":
+		e.c.Log.Warn("a pack on nodes is not taken up", "pack", id, "why", a.Why)
+		return "", err
+	case "staged", "known":
+		return "", err
 	}
-	return text, err
+	return a.As, err
 }
 
 // Care looks after the shards until ctx ends: lists nodes, reads bytes, repairs,
