@@ -9,11 +9,12 @@
 // shards yet, or only for want of others), place.go (where shards may go),
 // placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
 // fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
-// (what one node has, and deleting it), survivors.go, repair.go and copy.go
-// (shards made again), moved.go (what that cost), budget.go and pace.go (how much
-// it may); look.go (what is there), suspect.go and evidence.go (nodes that lie),
-// reputation.go, watch.go (nodes that come back), presence.go (those that stay
-// away), book.go (what is remembered of them), status.go, metrics.go.
+// (what one node has, and deleting it), repair.go, survivors.go, windows.go and
+// copy.go (shards made again), moved.go (what that cost), budget.go and pace.go
+// (how much it may); look.go (what is there), suspect.go and evidence.go (nodes
+// that lie), reputation.go, watch.go (nodes that come back), presence.go and
+// gone.go (those that stay away), book.go (what is remembered of them),
+// status.go, metrics.go.
 //
 // All concurrency over nodes is here. fleet holds no secret and knows neither
 // objects nor the index: it is told where shards stand.
