@@ -22,6 +22,17 @@ func TestHistories(t *testing.T) {
 			Setup{Seed: 213, Coding: "3+2", Nodes: 5, Operators: 5, Bad: []int{1}, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20},
 			[]Step{{Do: Put, Key: 6, Content: 1, Size: 1034371}, {Do: Pass, For: 31 * time.Second}, {Do: Ail, Node: 1, Ill: Down, Share: 1},
 				{Do: Pull, Percent: 50}, {Do: Ail, Node: 1, Ill: Swaps, Share: 0.5}, {Do: Restart, N: 1}, {Do: Put, Key: 1, Content: 3, Size: 394117}, {Do: Flush}}},
+		{"an outage that was taken for a full store",
+			Setup{Seed: 1545, Coding: "1+1", Nodes: 3, Operators: 3, Bad: []int{0}, PackSize: 256 << 10, Settle: 10 * time.Second, DiskCache: 4 << 20, Most: 1 << 20},
+			[]Step{{Do: Flush}, {Do: Ail, Ill: FreeLies, Share: 1}, {Do: Burn, Node: 2}, {Do: Ail, Node: 1, Ill: Down, Share: 1}, {Do: Pass, For: 2 * time.Minute},
+				{Do: Put, Key: 6, Size: 3236, Content: 5914381857677142565, Unknown: true}}},
+		{"a start while a node that invents names fails now and then",
+			Setup{Seed: 1194, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{2, 4}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
+			[]Step{{Do: Ail, Node: 4, Ill: LosesAcks, Share: 0.2}, {Do: Ail, Node: 4, Ill: ListInvents, Share: 0.2}, {Do: Pull}}},
+		{"a log pack that was half spread when the gateway burnt",
+			Setup{Seed: 20262, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{0, 2}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
+			[]Step{{Do: CreateUpload, Key: 1}, {Do: Flush}, {Do: PutPart, Key: 1, Size: 1046038, Content: 5732646463414011002, N: 1},
+				{Do: Ail, Ill: Drips, Share: 0.2}, {Do: Ail, Node: 2, Ill: Drips, Share: 0.2}, {Do: Flush}, {Do: Grant, Content: 18292917758685255346}, {Do: Burn, Node: 1}}},
 	} {
 		t.Run(h.name, func(t *testing.T) { t.Parallel(); play(t, h.setup, h.plan) })
 	}
