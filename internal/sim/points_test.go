@@ -10,9 +10,10 @@ import (
 
 // script does each thing that changes the disk or a node at least once: small
 // and long bodies, parts, copies, conditions, deletes, buckets, keys, packs that
-// fill, age, spread and are released, an orderly restart, and the index lost.
+// fill, age, spread and are released, an orderly restart, and the index lost;
+// packs compacted, retired and deleted, shards lost and made again, a node drained.
 func script(part int) (Setup, []Step) {
-	s := Setup{Seed: uint64(part) * 1000, Coding: []string{"2+2", "4+3"}[part], Nodes: 7, Operators: 7, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20}
+	s := Setup{Seed: uint64(part) * 1000, Coding: []string{"2+2", "4+3"}[part], Nodes: 7, Operators: 7, Bad: []int{1}, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20}
 	plan := []Step{
 		{Do: Put, Key: 1, Content: 1, Size: 9000}, {Do: Put, Key: 2, Content: 2, Size: 0}, {Do: Put, Key: 1, Content: 3, Size: 70000},
 		{Do: Grant, N: 1, Content: 5}, {Do: MakeBucket}, {Do: Put, Key: 9, Content: 4, Size: 800}, {Do: Copy, Key: 3, From: 1},
@@ -22,7 +23,8 @@ func script(part int) (Setup, []Step) {
 		{Do: Put, Key: 6, Content: 12, Size: 120 << 10, Broken: true}, {Do: Pass, For: 2 * time.Minute}, {Do: Put, Key: 1, Content: 13, Size: 64 << 10, Cond: IfMatch},
 		{Do: CreateUpload, Key: 1}, {Do: PutPart, Key: 1, N: 3, Size: 1000, Content: 14}, {Do: Restart, N: 1}, {Do: Abort, Key: 1}, {Do: Revoke, N: 1}, {Do: Publish, N: 1},
 		{Do: Delete, Key: 9}, {Do: DropBucket}, {Do: Put, Key: 6, Content: 15, Size: 256<<10 - 3}, {Do: Copy, Key: 4, From: 6}, {Do: Flush}, {Do: Pass, For: 11 * time.Minute},
-		{Do: LoseIndex}, {Do: Burn, Node: 2}, {Do: Put, Key: 2, Content: 16, Size: 4000}, {Do: Delete, Key: 3}, {Do: Flush}, {Do: Pass, For: 2 * time.Minute}, {Do: Check},
+		{Do: LoseIndex}, {Do: Compact}, {Do: Flush}, {Do: Pass, For: 2 * time.Minute}, {Do: Collect}, {Do: Collect}, {Do: Ail, Node: 1, Ill: LosesPart, Share: 1}, {Do: Heal, Node: 1},
+		{Do: Scrub}, {Do: Pass, For: 4 * time.Minute}, {Do: Scrub}, {Do: Collect}, {Do: Drain, Node: 3}, {Do: Burn, Node: 2}, {Do: Put, Key: 2, Content: 16, Size: 4000}, {Do: Delete, Key: 3}, {Do: Flush}, {Do: Pass, For: 2 * time.Minute}, {Do: Check},
 	}
 	for again := true; again; { // a seed by which no start of these lives loses its power by itself
 		s.Seed++
@@ -39,9 +41,9 @@ func script(part int) (Setup, []Step) {
 // write, sync, rename or removal on the gateway's disk, or a file that is put
 // on, replaced on or deleted from a node. Each time the gateway starts again,
 // the rest of the script runs, and everything acknowledged must be there to the
-// end of it. Every tenth point of one script unless CAIRN_LONG is set.
+// end of it. Every twentieth point of one script unless CAIRN_LONG is set.
 func TestPoints(t *testing.T) {
-	every := 10
+	every := 20
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
