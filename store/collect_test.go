@@ -181,6 +181,9 @@ func TestHazardC18ReadersPin(t *testing.T) {
 			r.retireAll()
 			r.pass(2 * eon)
 		}
+		if got := r.packState(ids[0]); got != "retiring" {
+			t.Errorf("a pack that a reader pins is %v", got)
+		}
 		got, err := readRange(t.Context(), src, 0, int64(len(data)))
 		if err != nil || !slices.Equal(got, data) {
 			t.Errorf("%d bytes, %v", len(got), err)
