@@ -24,7 +24,7 @@ func overview() string {
 	}
 	b.WriteString("\n`cairn help VERB` has flags and an example for each.\n" + commonFlags)
 	b.WriteString(`
-Exit status: 0 done, 1 a bug or not whole (status --check), 2 invalid, 3 not as things stand,
+Exit status (status --check has its own): 0 done, 1 a bug, 2 invalid, 3 not as things stand,
   4 not there, 5 corrupt, 6 not available now, 7 full, 8 denied, 9 lost, 10 fork, 130 interrupted.
 `)
 	return b.String()

@@ -105,7 +105,11 @@ func reportText(r scrub.Report) string {
 			fmt.Fprintf(&b, "  and %s more: --json has them\n", count(int64(len(r.Stuck)-i), "pack"))
 			break
 		}
-		fmt.Fprintf(&b, "  pack %s: %d of the %d shards it needs can be read: %s\n", s.ID, s.Have, s.Need, s.Why)
+		have := ""
+		if s.Need > 0 {
+			have = fmt.Sprintf("%d of the %d shards it needs can be read: ", s.Have, s.Need)
+		}
+		fmt.Fprintf(&b, "  pack %s: %s%s\n", s.ID, have, s.Why)
 	}
 	if r.Alarm != "" {
 		fmt.Fprintf(&b, "%s\n", r.Alarm)

@@ -106,7 +106,7 @@ func (v *verdict) nodes() {
 	}
 	for _, n := range s.Nodes {
 		why := n.Why
-		if n.Since > 0 && n.State != "ok" {
+		if n.Since >= 1 && n.State != "ok" {
 			why += " for " + since(n.Since)
 		}
 		switch n.State {
