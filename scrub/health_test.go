@@ -96,6 +96,22 @@ func TestBelowThreeOperatorsTheNodesAreTheDomains(t *testing.T) {
 	})
 }
 
+// TestHealthAnswersWhileTheDiskHangs, with what it knew before.
+func TestHealthAnswersWhileTheDiskHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 7)
+		r.spread("4+3", 5_000)
+		r.listed()
+		r.Health()
+		r.pass(time.Minute)
+		r.counting <- struct{}{} // a pass that never ends
+		start := time.Now()
+		if h := r.Health(); h.Packs != 1 || time.Since(start) > 2*healthMost {
+			t.Errorf("%d packs after %v", h.Packs, time.Since(start))
+		}
+	})
+}
+
 func TestHealthHasNinesAndSaysOnWhatBasis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 7)

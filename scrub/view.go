@@ -51,7 +51,10 @@ type view struct {
 	sound     int // domains with a node that takes shards
 }
 
-// look at the nodes' states, and begin and end their graces.
+// seenMost bounds the node-years that are counted: what a Duration holds.
+const seenMost = 200 * 365 * day
+
+// view looks at the nodes' states, and begins and ends their graces.
 func (s *Scrub) view() *view {
 	status, alarm := s.c.Nodes.Status()
 	recorded := make(map[cairn.NodeID]string)
@@ -101,7 +104,7 @@ func (s *Scrub) view() *view {
 		}
 	}
 	v.sound = len(domains)
-	s.kept.Seen += now.since(s.kept.Until) * time.Duration(len(status))
+	s.kept.Seen = min(s.kept.Seen+now.since(s.kept.Until)*time.Duration(len(status)), seenMost)
 	s.kept.Until = now
 	return v
 }
