@@ -192,7 +192,7 @@ func (s *stillNodes) Status() ([]fleet.NodeStatus, string) { return s.status, ""
 
 // many makes a Scrub over n packs on ten nodes of which two are given up.
 func many10(tb testing.TB, r *rig, n int) *Scrub {
-	c := Config{Clock: r.clock, FS: r.fs, Dir: "/many"}
+	c := Config{Clock: r.clock, FS: durable.NewMem(), Dir: "/many"}
 	still, rows := &stillNodes{}, &manyRows{n: n}
 	for i := range 12 {
 		st := fleet.NodeStatus{ID: cairn.NodeID{byte(i + 1)}, Name: fmt.Sprint(i), Operator: fmt.Sprint("op", i), State: "ok"}
