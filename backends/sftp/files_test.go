@@ -139,3 +139,31 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		}
 	})
 }
+
+// TestHazardB7NothingIsMadeBelowAnEmptyMountPoint: the server came back before its
+// disk did, and the directory of the store is there, empty.
+func TestHazardB7NothingIsMadeBelowAnEmptyMountPoint(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, n *node) {
+		c := n.config()
+		c.Path = filepath.Join(c.Path, "disk")
+		c.Marker = "cairn.json"
+		disk := filepath.Join(n.dir, "disk")
+		if err := os.Mkdir(disk, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r := open(t, c)
+		if err := r.Put(t.Context(), "packs/a", content(10, 1)); !errors.Is(err, cairn.ErrUnavailable) {
+			t.Errorf("put without the marker: %v, want ErrUnavailable", err)
+		}
+		if left, err := os.ReadDir(disk); err != nil || len(left) > 0 {
+			t.Errorf("made below the mount point: %v, %v", left, err)
+		}
+		if err := os.WriteFile(filepath.Join(disk, "cairn.json"), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Put(t.Context(), "packs/a", content(10, 1)); err != nil {
+			t.Errorf("put with the marker: %v", err)
+		}
+	})
+}

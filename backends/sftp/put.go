@@ -157,6 +157,11 @@ func (ch *channel) rename(from, to string) error {
 // directory: that one is missing when its disk is not mounted, and what were
 // put below an empty mount point would be lost.
 func (r *Remote) mkdir(ch *channel, dir string) error {
+	if path.Dir(dir) == "." {
+		if err := r.mounted(ch); err != nil {
+			return err
+		}
+	}
 	err := ch.onPath(ch.c.Mkdir(r.at(dir)))
 	switch {
 	case err == nil || failed(err): // failed: it stands, or the next step tells
@@ -174,6 +179,20 @@ func (r *Remote) mkdir(ch *channel, dir string) error {
 	}
 	if err = ch.onPath(ch.c.Mkdir(r.at(dir))); failed(err) {
 		return nil
+	}
+	return err
+}
+
+// mounted returns nil where Config.Marker stands. Whoever asked for it looked for
+// it when it connected, but a connection that was lost within a call comes back
+// without a word, and the server may have started before its disk.
+func (r *Remote) mounted(ch *channel) error {
+	if r.c.Marker == "" {
+		return nil
+	}
+	_, err := ch.c.Lstat(r.at(r.c.Marker))
+	if err = ch.onPath(err); errors.Is(err, cairn.ErrNotExist) {
+		return fmt.Errorf("%s is missing, so no directory is made; is its disk mounted? %w", r.c.Marker, cairn.ErrUnavailable)
 	}
 	return err
 }

@@ -38,6 +38,7 @@ type Config struct {
 	User     string     // the account there
 	Path     string     // directory that holds the store; relative ones start at the account's home
 	MakePath bool       // make Path when it is missing; only when the node is new: a missing directory is how an unmounted disk looks
+	Marker   string     // a file of Path that must stand before directories are made in it: an empty mount point has none; empty asks for none
 	Key      ssh.Signer // tried first
 	Password string     // for servers without keys
 	HostKey  string     // SHA256:..., as Probe returns it; the only key that is accepted

@@ -11,6 +11,7 @@ import (
 	"github.com/cairn-storage/cairn/backends/rclone"
 	"github.com/cairn-storage/cairn/backends/sftp"
 	"github.com/cairn-storage/cairn/crypt"
+	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/store"
 	"golang.org/x/crypto/ssh"
@@ -87,6 +88,9 @@ func (c Config) dial(ctx context.Context, n pack.Node, create bool, login func(*
 	}
 	s := sftp.Config{Node: n.Name, Address: at.address, User: at.user, Path: at.path, MakePath: create, HostKey: n.HostKey,
 		ConnectTimeout: c.Connect, KeepAlive: c.KeepAlive, Patience: c.Patience, Log: c.Log}
+	if !create { // it is a node already
+		s.Marker = layout.MarkerName
+	}
 	if err := login(&s); err != nil {
 		return nil, err
 	}
