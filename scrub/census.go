@@ -112,6 +112,11 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 		if row.State != index.Spread {
 			continue // staged: the store's; retiring: nobody needs it whole
 		}
+		if idle, err := s.idle(row); err != nil {
+			return nil, err
+		} else if idle {
+			continue
+		}
 		p := tally(row)
 		if p == nil {
 			s.judge(v, s.assess(v, row), u).queue(c, row.Params.ID, skip)
@@ -125,6 +130,15 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 	slices.SortFunc(c.worst, worse)
 	c.took = time.Since(c.at)
 	return c, nil
+}
+
+// idle reports that a pack is lost and no loss: only a root that newer ones have
+// replaced may name it.
+func (s *Scrub) idle(row index.PackRow) (bool, error) {
+	if s.c.Idle == nil || len(row.At) >= row.Params.Coding.K {
+		return false, nil
+	}
+	return s.c.Idle(row)
 }
 
 // verdict is what is to be done for a pack, and for all that stand alike.

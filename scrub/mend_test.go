@@ -287,6 +287,31 @@ func TestALostPackIsSaidAndTheOthersAreMended(t *testing.T) {
 	})
 }
 
+// TestALostPackThatNothingNeedsIsNoLoss: a log pack whose records a checkpoint
+// has, say, that older roots keep from being collected.
+func TestALostPackThatNothingNeedsIsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 9)
+		idle, gone, sick := r.spread("4+3", 5_000), r.spread("4+3", 5_000), r.spread("4+3", 5_000)
+		r.listed()
+		r.Scrub.c.Idle = func(row index.PackRow) (bool, error) {
+			return row.Params.ID == idle.ID || row.Params.ID == sick.ID, nil
+		}
+		for _, id := range []cairn.PackID{idle.ID, gone.ID} {
+			r.rows.set(id, func(row *index.PackRow) { row.At = row.At[4:] })
+		}
+		r.rows.set(sick.ID, func(row *index.PackRow) { row.At = row.At[1:] })
+		rep, err := r.Repair(t.Context(), Request{}, nil)
+		must(t, err)
+		if rep.Made != 1 || len(rep.Stuck) != 1 || rep.Stuck[0].Pack != gone.ID {
+			t.Errorf("%+v", rep)
+		}
+		if h := r.Health(); h.Lost != 1 || len(h.Stuck) != 1 || h.Stuck[0].Pack != gone.ID {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
 func TestRepairOfWrongBytesRemovesTheOldFileLast(t *testing.T) {
 	for _, spare := range []int{0, 1} {
 		synctest.Test(t, func(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -45,6 +46,9 @@ type Config struct {
 	// pack that no row names are given to it too. Without it unknown packs are
 	// counted only.
 	Adopt func(ctx context.Context, id cairn.PackID, at []cairn.Location) (string, error)
+	// Idle reports whether nothing that is stored now would be lost with a pack:
+	// of one that has too few shards left, nothing then needs to be said. Optional.
+	Idle func(index.PackRow) (bool, error)
 	// Visit brings markers, roots and keys on the nodes up to date; it is called
 	// with each round of listings. Optional.
 	Visit func(ctx context.Context) error

@@ -147,7 +147,7 @@ func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 		l.packs = last.packs
 		return l, nil
 	}
-	if l.packs, err = holdingsOf(e.Store.Packs(cairn.PackID{})); err != nil {
+	if l.packs, err = holdingsOf(needed(e.Store.Packs(cairn.PackID{}), e.Store.Idle)); err != nil {
 		return l, err
 	}
 	e.look.mu.Lock()

@@ -35,6 +35,24 @@ func (s *Sum) add(o Sum) {
 	s.Bytes += o.Bytes
 }
 
+// needed leaves out packs that are lost and no loss: too few of their shards are
+// left, and nothing that is stored now depends on them.
+func needed(rows iter.Seq2[index.PackRow, error], idle func(index.PackRow) (bool, error)) iter.Seq2[index.PackRow, error] {
+	return func(yield func(index.PackRow, error) bool) {
+		for row, err := range rows {
+			if err == nil && row.State == index.Spread && len(row.At) < row.Params.Coding.K {
+				var no bool
+				if no, err = idle(row); no && err == nil {
+					continue
+				}
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
 // holdingsOf counts the packs that stand on nodes.
 func holdingsOf(rows iter.Seq2[index.PackRow, error]) (*holdings, error) {
 	h := &holdings{}

@@ -103,7 +103,8 @@ func TestDurability(t *testing.T) {
 }
 
 func TestWithout(t *testing.T) {
-	h, err := holdingsOf(all(rows(8, "2+2", "a", "b", "c", "d"), rows(2, "1+1", "c", "d")))
+	lost := rows(3, "2+2", "a")
+	h, err := holdingsOf(needed(all(rows(8, "2+2", "a", "b", "c", "d"), lost, rows(2, "1+1", "c", "d")), func(index.PackRow) (bool, error) { return true, nil }))
 	must(t, err)
 	for _, c := range []struct {
 		nodes, names string

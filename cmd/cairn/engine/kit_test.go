@@ -126,7 +126,7 @@ func heard(t *testing.T, e *Engine) {
 	t.Helper()
 	for {
 		must(t, e.keeper.Root(t.Context(), e.amend)) // takes the same turn
-		e.kit.turn <- struct{}{} // whoever writes one has it
+		e.kit.turn <- struct{}{}                     // whoever writes one has it
 		now := e.kit.now
 		<-e.kit.turn
 		if now != (crypt.Hash{}) {
