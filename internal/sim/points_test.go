@@ -41,9 +41,9 @@ func script(part int) (Setup, []Step) {
 // write, sync, rename or removal on the gateway's disk, or a file that is put
 // on, replaced on or deleted from a node. Each time the gateway starts again,
 // the rest of the script runs, and everything acknowledged must be there to the
-// end of it. Every twentieth point of one script unless CAIRN_LONG is set.
+// end of it. Every fortieth point of one script unless CAIRN_LONG is set.
 func TestPoints(t *testing.T) {
-	every := 20
+	every := 40
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
