@@ -30,7 +30,12 @@ type local struct {
 
 // glancePatience is how long Status waits for this machine before it goes on
 // with what it saw last.
-const glancePatience = time.Second
+const (
+	glancePatience = time.Second
+	// glanceFirst is the same when nothing was seen yet, as at the start of a
+	// gateway.
+	glanceFirst = 20 * time.Second
+)
 
 // glance looks at this machine for whoever asks, once at a time, so that a disk
 // that hangs holds one goroutine and nobody who asks.
@@ -41,13 +46,15 @@ type glance struct {
 	busy  chan struct{} // closed when the.look under way ends; nil without one
 	since time.Time     // it began
 	next  time.Time     // when where packs stand is worth counting again
+	// careNext is the same for how they are looked after.
+	careNext time.Time
 }
 
 // glance returns what this machine says, and for how long it has been silent:
 // zero when it was asked since the call. ErrUnavailable when it never answered.
 func (e *Engine) glance(ctx context.Context) (local, time.Duration, error) {
 	g, called := &e.look, time.Now()
-	patience := time.NewTimer(glancePatience)
+	patience := time.NewTimer(g.patience())
 	defer patience.Stop()
 	for {
 		busy, since := g.join(func() (local, error) { return e.readLocal(context.WithoutCancel(ctx)) })
@@ -93,6 +100,16 @@ func (g *glance) join(read func() (local, error)) (busy <-chan struct{}, since t
 	return g.busy, g.since
 }
 
+// patience is how long to wait for a look.
+func (g *glance) patience() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.last == nil {
+		return glanceFirst
+	}
+	return glancePatience
+}
+
 // result is what the last look that ended found.
 func (g *glance) result() (local, error) {
 	g.mu.Lock()
@@ -136,13 +153,21 @@ func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 	l.cache = e.Cache.Stats()
 	l.rec = e.recoverable()
 	l.growth = readGrowth(e.c.FS, e.c.File.Dir)
-	if e.scrub != nil {
+	e.look.mu.Lock()
+	last, next, careNext := e.look.last, e.look.next, e.look.careNext
+	e.look.mu.Unlock()
+	switch {
+	case e.scrub == nil:
+	case last != nil && l.at.Before(careNext):
+		l.care = last.care
+	default: // it may look over the index for a second
+		began := time.Now()
 		care := e.scrub.Health()
 		l.care = &care
+		e.look.mu.Lock()
+		e.look.careNext = time.Now().Add(countShare * time.Since(began))
+		e.look.mu.Unlock()
 	}
-	e.look.mu.Lock()
-	last, next := e.look.last, e.look.next
-	e.look.mu.Unlock()
 	if last != nil && l.at.Before(next) {
 		l.packs = last.packs
 		return l, nil
