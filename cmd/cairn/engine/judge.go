@@ -162,7 +162,7 @@ func (v *verdict) packs() {
 		}
 	}
 	if d.Older.Packs > 0 {
-		v.wait("%s, %s, are coded for fewer failures than new ones (%s): from when there were fewer nodes; `cairn recode` codes them anew", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
+		v.wait("%s, %s, are coded for fewer failures than new ones (%s): from when there were fewer nodes: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
 	}
 	if len(s.Fleet.Fatal) > 0 {
 		v.wait("the loss of %s alone would lose packs: add nodes of other operators", strings.Join(s.Fleet.Fatal, " or of "))
