@@ -5,6 +5,9 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
@@ -54,6 +57,20 @@ func readOnly(r backends.Remote) backends.Remote {
 	}}
 }
 
+// mounted refuses to put anything into a directory of this machine while its
+// marker is missing: there is no connection that an unmounted disk would break,
+// and what were put below the mount point would be lost when it is back (B7).
+func mounted(r backends.Remote, marker string) backends.Remote {
+	return &backends.Around{Inner: r, Do: func(ctx context.Context, c backends.Call, run func(context.Context) error) error {
+		if c.Op == backends.OpPut || c.Op == backends.OpReplace {
+			if _, err := os.Lstat(marker); err != nil {
+				return fmt.Errorf("%s %s: its marker is missing, is its disk mounted? %v: %w", c.Op, c.Name, err, cairn.ErrUnavailable)
+			}
+		}
+		return run(ctx)
+	}}
+}
+
 // openOnce connects for one look at a node: every failure is told at once.
 // create makes the directory.
 func (e *Engine) openOnce(ctx context.Context, n pack.Node, create bool) (backends.Remote, error) {
@@ -80,7 +97,11 @@ func (e *Engine) connect(ctx context.Context, n pack.Node, create bool) (backend
 // dial is connect for whoever logs in; login fills in with what.
 func (c Config) dial(ctx context.Context, n pack.Node, create bool, login func(*sftp.Config) error) (backends.Remote, error) {
 	if !isSFTP(n.Remote) {
-		return rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: backendOptions(n), Create: create, Log: c.Log})
+		r, err := rclone.Open(ctx, rclone.Config{Node: n.Name, Spec: n.Remote, Options: backendOptions(n), Create: create, Log: c.Log})
+		if dir, local := strings.CutPrefix(n.Remote, "local:"); err == nil && local && !create {
+			return mounted(r, filepath.Join(dir, layout.MarkerName)), nil
+		}
+		return r, err
 	}
 	at, err := sftpPlace(n.Remote)
 	if err != nil {
