@@ -47,8 +47,8 @@ func runNodeRemove(ctx context.Context, e *env, v verb, args []string) error {
 	if f.json {
 		return e.json(out)
 	}
-	what := fmt.Sprintf("Removed %s, which held no shards.", out.Name)
-	if out.Bytes > 0 {
+	what := fmt.Sprintf("Removed %s, which held no shards that count.", out.Name)
+	if out.Weaker.Packs > 0 {
 		what = fmt.Sprintf("Removed %s with %s of shards: %s lack one now, which repair makes again.", out.Name, bytesText(out.Bytes), count(out.Weaker.Packs, "pack"))
 	}
 	if out.Lost.Packs > 0 {

@@ -32,7 +32,8 @@ func (e *Engine) RemoveNode(ctx context.Context, name string, force bool) (Remov
 	if out.Weaker, out.Lost, err = e.cost(ctx, n.ID); err != nil {
 		return out, err
 	}
-	if !force && (out.Bytes > 0 || out.Lost.Packs > 0) {
+	// Files of packs that nothing needs any more do not count: drain leaves them.
+	if !force && out.Weaker.Packs+out.Lost.Packs > 0 {
 		return out, out.refusal()
 	}
 	before := e.coding()
@@ -61,8 +62,12 @@ func (e *Engine) cost(ctx context.Context, id cairn.NodeID) (weaker, lost Sum, e
 	if err != nil {
 		return Sum{}, Sum{}, err
 	}
+	h, err := holdingsOf(e.Store.Packs(cairn.PackID{})) // of now, not of a moment ago
+	if err != nil {
+		return Sum{}, Sum{}, err
+	}
 	nodes, _ := e.nodeStates(l)
-	weaker, lost = l.packs.without(setsOf(nodes).ours, id)
+	weaker, lost = h.without(setsOf(nodes).ours, id)
 	return weaker, lost, nil
 }
 
