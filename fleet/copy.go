@@ -52,7 +52,7 @@ func (f *Fleet) copy(ctx context.Context, p pack.Params, at []cairn.Location, l 
 	case err != nil:
 		return none, err
 	}
-	return none, put.short(ctx, 0, 1, false)
+	return none, put.short(ctx.Err(), 0, 1, false)
 }
 
 // whole reads the file at l in windows and proves all of it.

@@ -57,7 +57,7 @@ func (f *Fleet) repair(ctx context.Context, p pack.Params, at []cairn.Location, 
 	put.Trailer, put.file = from.tail.Trailer, func(i uint8) []byte { return files[i] }
 	made, err := put.run(ctx)
 	if err == nil && len(made) < len(missing) {
-		err = put.short(ctx, len(made), len(missing), len(missing) > len(want))
+		err = put.short(ctx.Err(), len(made), len(missing), len(missing) > len(want))
 	}
 	return made, err
 }
@@ -125,12 +125,10 @@ func (p *placing) narrow(missing []uint8) ([]uint8, error) {
 	return want, nil
 }
 
-// short is the error of fewer shards made than are missing; ctx may be nil.
-func (p *placing) short(ctx context.Context, made, missing int, lackNodes bool) error {
-	e := &failure{what: fmt.Sprintf("%d of %d missing shards of %v made", made, missing, p.ID), class: cairn.ErrUnavailable, causes: p.causes}
-	if ctx != nil {
-		e.ended = ctx.Err()
-	}
+// short is the error of fewer shards made than are missing; ended is why the
+// context of the call did, if it did.
+func (p *placing) short(ended error, made, missing int, lackNodes bool) error {
+	e := &failure{what: fmt.Sprintf("%d of %d missing shards of %v made", made, missing, p.ID), class: cairn.ErrUnavailable, causes: p.causes, ended: ended}
 	if lackNodes {
 		e.kind = ErrNowhere
 		if p.onlyFull() {

@@ -21,6 +21,7 @@ type census struct {
 	took     time.Duration
 	partial  bool // it was cut off for taking too long
 	packs    int64
+	staged   int64 // packs whose shards the store itself sees to yet
 	patterns map[string]*pattern
 	rest     figures // of packs on sets beyond patternsMost, as the nodes stood then
 	nodes    map[cairn.NodeID]*load
@@ -109,6 +110,9 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 				break
 			}
 		}
+		if row.State == index.Staged {
+			c.staged++
+		}
 		if row.State != index.Spread {
 			continue // staged: the store's; retiring: nobody needs it whole
 		}
@@ -139,6 +143,13 @@ func (s *Scrub) idle(row index.PackRow) (bool, error) {
 		return false, nil
 	}
 	return s.c.Idle(row)
+}
+
+// sayStaged tells of packs that were left alone for now.
+func (r *Report) sayStaged(c *census) {
+	if c.staged > 0 {
+		r.says("%s are still staged on this machine, which sees to their shards by itself", many(c.staged, "pack"))
+	}
 }
 
 // verdict is what is to be done for a pack, and for all that stand alike.

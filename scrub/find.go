@@ -78,7 +78,12 @@ func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
 			return err
 		}
 	}
-	m.update(func(_ *Progress, rep *Report) { rep.found() })
+	m.update(func(_ *Progress, rep *Report) {
+		rep.found()
+		if !r.Repair {
+			rep.sayStaged(c)
+		}
+	})
 	return ctx.Err()
 }
 

@@ -64,7 +64,10 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 			return nil
 		}
 		if len(c.worst) == 0 || len(failed) >= stuckKept {
-			m.update(func(_ *Progress, rep *Report) { rep.repaired(c, still) })
+			m.update(func(_ *Progress, rep *Report) {
+				rep.repaired(c, still)
+				rep.sayStaged(c)
+			})
 			return nil
 		}
 		busy := 0

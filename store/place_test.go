@@ -114,7 +114,23 @@ func TestHazardB20PlacedOnlyWhileSpread(t *testing.T) {
 	if err := r.Placed(id, same); !errors.Is(err, cairn.ErrPrecondition) {
 		t.Errorf("of a staged pack: %v", err)
 	}
+	seen := func(want index.PackState) {
+		t.Helper()
+		row, err := Settled{r.Store}.Pack(id)
+		must(t, err)
+		if row.State != want {
+			t.Errorf("whoever looks after shards sees a pack that is %v, want %v", row.State, want)
+		}
+		for row, err := range (Settled{r.Store}).Packs(cairn.PackID{}) {
+			must(t, err)
+			if row.Params.ID == id && row.State != want {
+				t.Errorf("among all packs it is %v, want %v", row.State, want)
+			}
+		}
+	}
+	seen(index.Staged)
 	r.releaseAll()
+	seen(index.Spread)
 	must(t, r.Placed(id, same))
 	must(t, r.idx.UpdatePack(id, func(row *index.PackRow) error { row.State = index.Retiring; return nil }))
 	if err := r.Placed(id, same); !errors.Is(err, cairn.ErrPrecondition) {

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -28,7 +27,6 @@ type loss struct {
 	*ashes
 	kits map[string]recovery.Kit // by when they were made
 	tom  recovery.Owner          // an owner beside the first
-	e    *Engine                 // of a restart
 }
 
 // The directories of a loss.
@@ -338,7 +336,7 @@ func (l *loss) rollBack(nodes ...string) {
 			}
 		}
 		if gone == 0 || gone == len(names) {
-			l.t.Fatal(fmt.Sprintf("%s loses %d of %d roots", n, gone, len(names)))
+			l.t.Fatalf("%s loses %d of %d roots", n, gone, len(names))
 		}
 	}
 }
