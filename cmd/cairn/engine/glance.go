@@ -135,8 +135,11 @@ func (e *Engine) settleGlance(ctx context.Context) {
 }
 
 // countShare bounds what counting where packs stand may cost: one part in so many of the
-// time at most.
-const countShare = 50
+// time at most. What is counted within countQuick is counted for each who asks.
+const (
+	countShare = 50
+	countQuick = 100 * time.Millisecond
+)
 
 func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 	l.at = time.Now()
@@ -172,11 +175,14 @@ func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 		l.packs = last.packs
 		return l, nil
 	}
+	counting := time.Now()
 	if l.packs, err = holdingsOf(needed(e.Store.Packs(cairn.PackID{}), e.Store.Idle)); err != nil {
 		return l, err
 	}
-	e.look.mu.Lock()
-	e.look.next = time.Now().Add(countShare * time.Since(l.at))
-	e.look.mu.Unlock()
+	if took := time.Since(counting); took > countQuick {
+		e.look.mu.Lock()
+		e.look.next = time.Now().Add(countShare * took)
+		e.look.mu.Unlock()
+	}
 	return l, nil
 }
