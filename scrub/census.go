@@ -110,7 +110,8 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 				break
 			}
 		}
-		if row.State == index.Staged {
+		ours := s.ours(row)
+		if !ours && row.State <= index.Spread {
 			c.staged++
 		}
 		if row.State != index.Spread {
@@ -122,6 +123,9 @@ func (s *Scrub) take(ctx context.Context, v *view, u urgency, skip func(cairn.Pa
 			continue
 		}
 		p := tally(row)
+		if !ours {
+			continue
+		}
 		if p == nil {
 			s.judge(v, s.assess(v, row), u).queue(c, row.Params.ID, skip)
 			continue
@@ -143,6 +147,11 @@ func (s *Scrub) idle(row index.PackRow) (bool, error) {
 		return false, nil
 	}
 	return s.c.Idle(row)
+}
+
+// ours reports whether the shards of a pack are to be mended and moved here.
+func (s *Scrub) ours(row index.PackRow) bool {
+	return row.State == index.Spread && (s.c.Staged == nil || !s.c.Staged(row.Params.ID))
 }
 
 // sayStaged tells of packs that were left alone for now.

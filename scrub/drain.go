@@ -75,11 +75,11 @@ func (s *Scrub) drained(ctx context.Context, node cairn.NodeID, m *meter) error 
 			return ctx.Err()
 		}
 		on := int64(len(indexOn(row, node)))
-		switch row.State {
-		case index.Spread:
+		switch {
+		case s.ours(row):
 			left += on
 			size += on * row.Params.FileSize()
-		case index.Staged:
+		case row.State <= index.Spread:
 			waiting += on
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Scrub) drained(ctx context.Context, node cairn.NodeID, m *meter) error 
 		case left > 0:
 			rep.says("%s still stand on node %s: %s", many(left, "shard"), name, whyMost(rep.Stuck))
 		case waiting > 0:
-			rep.says("%s of packs that are being spread stand on node %s; drain it again in a moment", many(waiting, "shard"), name)
+			rep.says("%s of packs that are still staged on this machine stand on node %s; drain it again once they are released", many(waiting, "shard"), name)
 		default:
 			rep.MayRemove = true
 			rep.says("nothing needs node %s any more: it may be removed now", name)
@@ -130,7 +130,7 @@ func (s *Scrub) copyOff(ctx context.Context, v *view, id cairn.PackID, node cair
 	defer s.let(id)
 	defer s.settled(id)
 	row, err := s.c.Store.Pack(id)
-	if errors.Is(err, cairn.ErrNotExist) || err == nil && row.State != index.Spread {
+	if errors.Is(err, cairn.ErrNotExist) || err == nil && !s.ours(row) {
 		return outcome{}, nil
 	}
 	if err != nil {

@@ -52,7 +52,7 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 	}
 	defer s.let(id)
 	row, err := s.c.Store.Pack(id)
-	if errors.Is(err, cairn.ErrNotExist) || err == nil && row.State != index.Spread {
+	if errors.Is(err, cairn.ErrNotExist) || err == nil && !s.ours(row) {
 		return outcome{}, nil
 	}
 	if err != nil {

@@ -46,6 +46,10 @@ type Config struct {
 	// pack that no row names are given to it too. Without it unknown packs are
 	// counted only.
 	Adopt func(ctx context.Context, id cairn.PackID, at []cairn.Location) (string, error)
+	// Staged reports whether the store itself still sees to a pack's shards: they
+	// are looked at as others are, and nothing is made, moved or taken up of them.
+	// Optional.
+	Staged func(cairn.PackID) bool
 	// Idle reports whether nothing that is stored now would be lost with a pack:
 	// of one that has too few shards left, nothing then needs to be said. Optional.
 	Idle func(index.PackRow) (bool, error)

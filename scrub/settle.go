@@ -142,7 +142,7 @@ func (s *Scrub) removeExtra(ctx context.Context, row index.PackRow, p place, r *
 		return // it may yet be needed
 	}
 	again, err := s.c.Store.Pack(p.pack)
-	if err != nil || again.State != index.Spread || !slices.Equal(again.At, row.At) || recorded(again, p.Location) {
+	if err != nil || !s.ours(again) || !slices.Equal(again.At, row.At) || recorded(again, p.Location) {
 		return // only the row that was verified counts
 	}
 	if err := s.c.Nodes.Remove(ctx, p.pack, p.Location); err != nil {

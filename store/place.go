@@ -23,35 +23,6 @@ func (s *Store) Pack(id cairn.PackID) (index.PackRow, error) {
 	return s.idx.Pack(id)
 }
 
-// Settled is a store as whoever looks after shards is to see it: a pack that is
-// still staged on this machine is Staged, whatever stands of it already, since
-// the store itself sees to its shards until it lets the stage go.
-type Settled struct{ *Store }
-
-// Packs is Store.Packs.
-func (s Settled) Packs(above cairn.PackID) iter.Seq2[index.PackRow, error] {
-	return func(yield func(index.PackRow, error) bool) {
-		for row, err := range s.Store.Packs(above) {
-			if !yield(s.seen(row), err) {
-				return
-			}
-		}
-	}
-}
-
-// Pack is Store.Pack.
-func (s Settled) Pack(id cairn.PackID) (index.PackRow, error) {
-	row, err := s.Store.Pack(id)
-	return s.seen(row), err
-}
-
-func (s Settled) seen(row index.PackRow) index.PackRow {
-	if row.State == index.Spread && s.isStaged(row.Params.ID) {
-		row.State = index.Staged
-	}
-	return row
-}
-
 // Placed changes where the shards of a pack stand. change sees its row as it is
 // at that moment, alters At and nothing else, and returns an error to leave it,
 // which Placed returns as it is. nil: the new places are durable.
@@ -121,3 +92,8 @@ func (s *Store) isStaged(id cairn.PackID) bool {
 	defer s.mu.Unlock()
 	return s.packs[id] != nil
 }
+
+// Staged reports whether a pack is still staged on this machine: the store then
+// sees to its shards itself, and looks for each of them before it lets the stage
+// go.
+func (s *Store) Staged(id cairn.PackID) bool { return s.isStaged(id) }

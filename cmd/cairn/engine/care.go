@@ -12,7 +12,6 @@ import (
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/internal/observed"
 	"github.com/cairn-storage/cairn/scrub"
-	"github.com/cairn-storage/cairn/store"
 )
 
 // What is kept about nodes and shards, below the state directory.
@@ -33,9 +32,9 @@ func (e *Engine) openClock(ctx context.Context) (err error) {
 // nothing by itself before Care, or a verb.
 func (e *Engine) openCare(ctx context.Context) (err error) {
 	f := e.c.File
-	e.scrub, err = scrub.New(ctx, scrub.Config{Nodes: caredFor{e.Fleet}, Store: store.Settled{Store: e.Store}, Clock: e.clock, FS: e.c.FS, Dir: filepath.Join(f.Dir, scrubDir),
+	e.scrub, err = scrub.New(ctx, scrub.Config{Nodes: caredFor{e.Fleet}, Store: e.Store, Clock: e.clock, FS: e.c.FS, Dir: filepath.Join(f.Dir, scrubDir),
 		Every: time.Duration(f.Scrub.Every), List: time.Duration(f.Scrub.Listing), After: time.Duration(f.Repair.After),
-		Adopt: e.adopt, Idle: e.Store.Idle, Visit: e.keeper.Look, Log: e.c.Log, Registry: e.c.Registry})
+		Adopt: e.adopt, Idle: e.Store.Idle, Staged: e.Store.Staged, Visit: e.keeper.Look, Log: e.c.Log, Registry: e.c.Registry})
 	return err
 }
 
