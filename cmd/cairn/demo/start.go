@@ -183,8 +183,14 @@ func (d *demo) furnish(ctx context.Context) error {
 }
 
 // meet waits until the gateway has spoken to every node, so that the first
-// look at the demo shows it whole.
+// look at the demo shows it whole. Nodes begin honest, so what the gateway
+// remembers against one of an earlier demo in the same directory is forgotten.
 func (d *demo) meet(ctx context.Context) error {
+	for _, n := range d.nodes {
+		if err := d.engine.Fleet.Reset(n.id); err != nil {
+			return err
+		}
+	}
 	late := time.NewTimer(backTime)
 	defer late.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
