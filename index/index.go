@@ -134,7 +134,7 @@ func (x *Index) open() error {
 	if free < openRoom {
 		return fmt.Errorf("index: open: %d bytes are free on the disk of %s, %d are needed to start; make room there: %w", free, x.config.Dir, openRoom, cairn.ErrFull)
 	}
-	db, err := pebble.Open(x.config.Dir, x.options())
+	db, err := openEngine(x.config.Dir, x.options())
 	if err != nil {
 		return openError(err)
 	}
@@ -156,6 +156,23 @@ func (x *Index) open() error {
 		return x.Flush()
 	}
 	return nil
+}
+
+// openEngine is pebble.Open, which panics with the disk's error where a directory
+// that it renamed a file in cannot be synced. What it had open then stays so
+// until the process ends; whoever opens it again finds the lock free, since ours
+// is another.
+func openEngine(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			db, err = nil, p
+		default:
+			panic(p)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 // identify checks that the database is this store's and of this version, or
