@@ -178,6 +178,13 @@ func classed(err error) error {
 	return fmt.Errorf("%w: %w", err, class)
 }
 
+// ofDisk reports whether an error is one of the disk, and says nothing of what
+// is on it.
+func ofDisk(err error) bool {
+	var errno syscall.Errno
+	return cairn.Class(err) != nil || errors.As(err, &errno) || errors.Is(err, durable.ErrCrashed)
+}
+
 // openError is classed, and what is left is ErrCorrupt: Pebble gives most of
 // what it finds wrong with its files no mark. Trouble that a rebuild would
 // only meet again keeps its own.
@@ -186,8 +193,7 @@ func openError(err error) error {
 		return nil
 	}
 	err = classed(err)
-	var errno syscall.Errno
-	if cairn.Class(err) != nil || errors.As(err, &errno) || errors.Is(err, durable.ErrCrashed) {
+	if ofDisk(err) {
 		return fmt.Errorf("index: open: %w", err)
 	}
 	return fmt.Errorf("index: open: %w: %w", err, cairn.ErrCorrupt)

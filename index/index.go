@@ -159,18 +159,19 @@ func (x *Index) open() error {
 }
 
 // openEngine is pebble.Open, which panics with the disk's error where a directory
-// that it renamed a file in cannot be synced. What it had open then stays so
-// until the process ends; whoever opens it again finds the lock free, since ours
-// is another.
+// that it renamed a file in cannot be synced. Any other panic is let through: what
+// is wrong then is not known to be the disk.
 func openEngine(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case error:
-			db, err = nil, p
-		default:
+		p := recover()
+		if p == nil {
+			return
+		}
+		cause, ok := p.(error)
+		if !ok || !ofDisk(classed(cause)) {
 			panic(p)
 		}
+		db, err = nil, cause
 	}()
 	return pebble.Open(dir, o)
 }

@@ -174,17 +174,17 @@ func (s *Scrub) judge(v *view, a assessed, u urgency) *verdict {
 	if !d.todo {
 		return d
 	}
-	why := ""
+	why, noNode := "", false
 	switch todo, from := s.plan(&a, todo); {
 	case len(todo) == 0:
 		why = a.tooFew()
 	case s.roomFor(v, from) == 0:
-		why = errNowhere.Error()
+		why, noNode = errNowhere.Error(), true
 	default:
 		return d
 	}
 	k := a.row.Params.Coding.K
-	d.stuck = &Stuck{Have: a.readable(), Need: k, Why: why, Lost: a.mayCome() < k}
+	d.stuck = &Stuck{Have: a.readable(), Need: k, Why: why, Lost: a.mayCome() < k, NoNode: noNode}
 	return d
 }
 

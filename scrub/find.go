@@ -181,6 +181,9 @@ func (s *Scrub) findShards(ctx context.Context, id cairn.NodeID, row index.PackR
 			continue
 		}
 		var x sight
+		s.mu.Lock()
+		_, doubt := s.marks.of[doubted][place{row.Params.ID, l}]
+		s.mu.Unlock()
 		if s.view().of(id).answers() {
 			if err := s.c.Nodes.Spend(ctx, id, row.Params.FileSize()); err != nil {
 				if ctx.Err() != nil {
@@ -200,6 +203,9 @@ func (s *Scrub) findShards(ctx context.Context, id cairn.NodeID, row index.PackR
 			p.Bytes += row.Params.FileSize()
 			rep.Shards++
 			rep.count(x)
+			if doubt && x.is == sawNone {
+				rep.Missing-- // the listing counted it
+			}
 		})
 	}
 	return nil

@@ -67,13 +67,18 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 		o.stuck = &Stuck{Pack: id, ID: id.String(), Have: a.readable(), Need: row.Params.Coding.K, Why: why, Lost: a.mayCome() < row.Params.Coding.K}
 		return o, nil
 	}
+	homeless := func(why string) (outcome, error) {
+		o, err := stuck(why)
+		o.stuck.NoNode = true
+		return o, err
+	}
 	todo, from := s.plan(&a, todo)
 	if len(todo) == 0 {
 		return stuck(a.tooFew())
 	}
 	room := s.roomFor(v, from)
 	if room == 0 {
-		return stuck(errNowhere.Error())
+		return homeless(errNowhere.Error())
 	}
 	missing := todo[:min(room, len(todo))] // data shards first
 	if err := s.spendFor(ctx, &a, from, a.few() || u == atOnce); err != nil {
@@ -103,10 +108,12 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 	switch {
 	case ctx.Err() != nil:
 		return o, ctx.Err()
+	case errors.Is(ferr, fleet.ErrNowhere):
+		return homeless(ferr.Error())
 	case ferr != nil:
 		return stuck(ferr.Error())
 	case len(missing) < len(todo):
-		return stuck(fmt.Sprintf("%d shards: %v", len(todo)-len(missing), errNowhere))
+		return homeless(fmt.Sprintf("%d shards: %v", len(todo)-len(missing), errNowhere))
 	}
 	return o, nil
 }

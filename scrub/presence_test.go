@@ -537,3 +537,22 @@ func TestStateSurvivesAnyCrash(t *testing.T) {
 		}
 	})
 }
+
+// TestAMissingShardIsCountedOnce: a scrub that lists and then reads everything
+// meets it twice.
+func TestAMissingShardIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 7)
+		p := r.spread("4+3", 5_000)
+		n, name := r.file(p, 3)
+		n.mem.Drop(name)
+		rep, err := r.Scrub.Scrub(t.Context(), Request{Full: true, Repair: true}, nil)
+		must(t, err)
+		if rep.Missing != 1 || rep.Lost != 0 {
+			t.Errorf("%d missing, %d lost, want 1 and 0", rep.Missing, rep.Lost)
+		}
+		if said := strings.Join(rep.Says, "\n"); !strings.Contains(said, "0 shards made again in 0 packs") {
+			t.Errorf("it says %q", said)
+		}
+	})
+}

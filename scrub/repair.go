@@ -30,6 +30,8 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 	if err != nil {
 		return err
 	}
+	before := int64(0) // packs that were looked at for something else
+	m.update(func(_ *Progress, rep *Report) { before = rep.Packs })
 	failed := make(map[cairn.PackID]*Stuck) // they are not tried twice; at most stuckKept
 	for {
 		v := s.view()
@@ -65,7 +67,7 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 		}
 		if len(c.worst) == 0 || len(failed) >= stuckKept {
 			m.update(func(_ *Progress, rep *Report) {
-				rep.repaired(c, still)
+				rep.repaired(c, still, rep.Packs-before)
 				rep.sayStaged(c)
 			})
 			return nil
@@ -124,12 +126,12 @@ func (r *Report) add(o outcome) {
 
 // repaired says what Repair came to, where c is the census after it and failed
 // are packs that were tried in vain.
-func (r *Report) repaired(c *census, failed []Stuck) {
+func (r *Report) repaired(c *census, failed []Stuck, packs int64) {
 	r.Left += c.stuckAll + int64(len(failed)+len(c.worst))
 	for _, x := range append(failed, c.stuck...) {
 		r.stuckAt(x)
 	}
-	r.says("%s made again in %s", many(r.Made, "shard"), many(r.Packs, "pack"))
+	r.says("%s made again in %s", many(r.Made, "shard"), many(packs, "pack"))
 	if r.Left > 0 {
 		r.says("%s could not be mended: %s", many(r.Left, "pack"), whyMost(r.Stuck))
 	}

@@ -69,6 +69,8 @@ type Stuck struct {
 	Need int          `json:"need"` // k
 	Why  string       `json:"why"`
 	Lost bool         `json:"lost"` // no node that is away could change it
+	// NoNode: it has enough shards, and no node may take another.
+	NoNode bool `json:"no_node,omitempty"`
 }
 
 // stuckMost bounds the packs that are named one by one.

@@ -33,7 +33,7 @@ func (s *Store) Adopt(ctx context.Context, id cairn.PackID, at []cairn.Location)
 	if err := s.writable(); err != nil {
 		return Adopted{}, err
 	}
-	if s.isStaged(id) {
+	if s.Staged(id) {
 		return Adopted{As: "staged"}, nil
 	}
 	row, err := s.idx.Pack(id)

@@ -34,7 +34,7 @@ func (s *Store) Placed(id cairn.PackID, change func(*index.PackRow) error) error
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if s.isStaged(id) {
+	if s.Staged(id) {
 		return fmt.Errorf("store: pack %v is still staged on this machine: %w", id, cairn.ErrPrecondition)
 	}
 	var was, is []cairn.Location
@@ -87,13 +87,11 @@ func checkPlaces(r index.PackRow) error {
 	return nil
 }
 
-func (s *Store) isStaged(id cairn.PackID) bool {
+// Staged reports whether a pack is still staged on this machine: the store then
+// sees to its shards itself, and looks for each of them before it lets the stage
+// go.
+func (s *Store) Staged(id cairn.PackID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.packs[id] != nil
 }
-
-// Staged reports whether a pack is still staged on this machine: the store then
-// sees to its shards itself, and looks for each of them before it lets the stage
-// go.
-func (s *Store) Staged(id cairn.PackID) bool { return s.isStaged(id) }

@@ -171,7 +171,7 @@ func (s *Store) seeUnseen(ctx context.Context) (bool, error) {
 	}
 	var unknown []cairn.PackID
 	for id := range found {
-		if _, err := s.idx.Pack(id); errors.Is(err, cairn.ErrNotExist) && !s.isStaged(id) {
+		if _, err := s.idx.Pack(id); errors.Is(err, cairn.ErrNotExist) && !s.Staged(id) {
 			unknown = append(unknown, id)
 		} else if err != nil && !errors.Is(err, cairn.ErrNotExist) {
 			return false, s.indexError("pack", err)

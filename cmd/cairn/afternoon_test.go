@@ -140,8 +140,11 @@ func TestAfternoon(t *testing.T) {
 		m.ok("flush")
 	}
 	a.shows("any 2 operators may fail")
-	for jsonOf[engine.Status](m, "status").Staged > 1 { // what is staged yet the store mends by itself
-		<-time.After(100 * time.Millisecond)
+	// What is staged yet the store mends by itself.
+	for deadline := time.Now().Add(time.Minute); jsonOf[engine.Status](m, "status").Staged > 1; <-time.After(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("packs do not leave the stage")
+		}
 	}
 
 	// Clients go on all afternoon.

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/config"
+	"github.com/cairn-storage/cairn/scrub"
 )
 
 const (
@@ -189,7 +191,11 @@ func (v *verdict) care() {
 		v.wait("repair waits: %s", c.Waiting)
 	}
 	if n := int64(len(c.Stuck)) + c.StuckMore; n > 0 && v.s.Durability.Lost.Packs == 0 {
-		v.do("cairn node add REMOTE", "%s cannot be mended: %s", number(n, "pack"), c.Stuck[0].Why)
+		if i := slices.IndexFunc(c.Stuck, func(s scrub.Stuck) bool { return s.NoNode }); i >= 0 {
+			v.do("cairn node add REMOTE", "%s cannot be mended: %s", number(n, "pack"), c.Stuck[i].Why)
+		} else {
+			v.wait("%s cannot be mended now: %s", number(n, "pack"), c.Stuck[0].Why)
+		}
 	}
 	if c.Whole < c.Full && c.Whole >= 0 && v.s.Durability.Packs > 0 {
 		v.wait("after repair %s, with all nodes of their own %d: bring nodes back or add one", mayFail(c.Whole, c.Whole, v.s.Durability.Domain), c.Full)
