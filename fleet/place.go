@@ -123,6 +123,18 @@ func (f *Fleet) Full() bool {
 	return room < min(takes, 2)
 }
 
+// Spare is how many bytes the nodes that take shards now have left, the reserve
+// that user data leaves included.
+func (f *Fleet) Spare() (bytes int64) {
+	for _, c := range f.candidates(true, time.Now()) {
+		if n := f.node(c.Node); n != nil {
+			free, _, _ := n.space()
+			bytes += free
+		}
+	}
+	return bytes
+}
+
 // errNoNode is that no node is left for the shards that stand nowhere.
 var errNoNode = errors.New("no node is left")
 

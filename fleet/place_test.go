@@ -127,6 +127,13 @@ func TestHazardB8FullNodesStopUserDataOnly(t *testing.T) {
 				if got := r.Full(); got != x.full {
 					t.Errorf("full: %v", got)
 				}
+				var spare int64
+				for _, free := range x.free {
+					spare += total / 100 * max(free, 0)
+				}
+				if got := r.Spare(); got != spare {
+					t.Errorf("%d bytes to spare, want %d", got, spare)
+				}
 				c, err := r.Coding("auto")
 				if (err == nil) != x.packs {
 					t.Errorf("coding: %v, %v", c, err)

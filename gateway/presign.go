@@ -20,7 +20,11 @@ func (r *request) hoist() {
 		if !strings.HasPrefix(lower, "x-amz-") || stays(lower) {
 			continue
 		}
-		if name := http.CanonicalHeaderKey(lower); len(merged[name]) == 0 {
+		name := http.CanonicalHeaderKey(lower)
+		if !strings.HasPrefix(name, "X-Amz-") {
+			continue // it is as it was: no name that a header can have
+		}
+		if len(merged[name]) == 0 {
 			merged[name] = []string{p.value}
 		}
 	}

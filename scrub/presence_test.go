@@ -327,6 +327,42 @@ func TestAnExtraCopyStandsInForOneOnANodeGivenUp(t *testing.T) {
 	})
 }
 
+// TestAnExtraFileBesideAnotherShardIsTakenUpOnlyInNeed: a node that holds two
+// shards of a pack would lose both. Repair makes the missing one elsewhere, and
+// then the extra one goes; only while the pack cannot be read does it count.
+func TestAnExtraFileBesideAnotherShardIsTakenUpOnlyInNeed(t *testing.T) {
+	for _, gone := range []int{1, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, 8)
+			p := r.spread("4+3", 5_000)
+			r.extraOf(p, 0, 6) // which holds shard 6
+			for i := range gone {
+				n, name := r.file(p, i)
+				n.mem.Drop(name)
+			}
+			r.rows.set(p.ID, func(row *index.PackRow) { row.At = row.At[gone:] })
+			r.find()
+			r.pass(61 * time.Minute)
+			found := r.find().Found
+			if want := int64(gone / 4); found != want {
+				t.Fatalf("%d shards gone: %d taken up, want %d", gone, found, want)
+			}
+			if gone > 1 {
+				return
+			}
+			rep, err := r.Repair(t.Context(), Request{}, nil)
+			must(t, err)
+			if rep.Made != 1 {
+				t.Errorf("%+v", rep)
+			}
+			r.wantWhole("made elsewhere")
+			if rep := r.find(); rep.Removed != 1 {
+				t.Errorf("the extra file stays: %+v", rep)
+			}
+		})
+	}
+}
+
 func TestAnExtraFileWithWrongBytesIsNotTakenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 8)

@@ -96,10 +96,20 @@ func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
 	}
 	a := s.assess(v, row)
 	if sh := a.shards[p.Index]; sh.state >= onExpired && sh.state != onCondemned {
-		s.takeUp(ctx, &a, p, r)
+		// Two shards on one node would be lost together: while the pack can be read
+		// without it, the missing one is made again elsewhere, and this one waits to
+		// be one too many.
+		if !doubles(row, p) || a.readable() < row.Params.Coding.K {
+			s.takeUp(ctx, &a, p, r)
+		}
 		return
 	}
 	s.removeExtra(ctx, row, p, r)
+}
+
+// doubles reports whether the row has another shard on the node of p.
+func doubles(row index.PackRow, p place) bool {
+	return slices.ContainsFunc(row.At, func(l cairn.Location) bool { return l.Node == p.Node && l.Index != p.Index })
 }
 
 // takeUp records an extra file as the shard that its row lacks.

@@ -20,6 +20,8 @@ type Compaction struct {
 	// Spend, where it is not nil, waits until n bytes more may be moved, or says
 	// why not, which ends the compaction.
 	Spend func(ctx context.Context, n int64) error
+	// most is how many live bytes are written anew at most, 0 for all.
+	most uint64
 }
 
 // Compacted is what a compaction did so far.
@@ -178,7 +180,21 @@ func (k *compaction) choose() (all []chosen, err error) {
 	slices.SortStableFunc(all, func(a, b chosen) int {
 		return cmp.Compare(float64(a.live)/float64(max(a.bytes, 1)), float64(b.live)/float64(max(b.bytes, 1)))
 	})
-	return all, nil
+	return k.fitting(all), nil
+}
+
+// fitting is the first of all that are not too much together.
+func (k *compaction) fitting(all []chosen) []chosen {
+	if k.c.most == 0 {
+		return all
+	}
+	var sum uint64
+	for i, p := range all {
+		if sum += p.live; sum > k.c.most {
+			return all[:i]
+		}
+	}
+	return all
 }
 
 // rewrite empties packs.

@@ -54,17 +54,42 @@ func (s *Store) compactor(ctx context.Context) {
 // compactDue does one round. Packs that are dead already cost nothing to free, so
 // they go first.
 func (s *Store) compactDue(ctx context.Context) (Compacted, error) {
-	if _, err := s.Collect(ctx); err != nil {
+	gone, err := s.Collect(ctx)
+	if err != nil {
 		return Compacted{}, err
+	}
+	most := uint64(0)
+	if s.c.Nodes.Full() {
+		if gone.Retiring+gone.Rootless+gone.InGrace > 0 {
+			return Compacted{}, nil // room is on its way
+		}
+		if most = s.rewritable(); most == 0 {
+			return Compacted{}, nil
+		}
 	}
 	small, err := s.smallPacks(ctx)
 	if err != nil {
 		return Compacted{}, err
 	}
 	n := s.needed()
-	return s.Compact(ctx, Compaction{Spend: s.c.Spend, Want: func(row index.PackRow, live uint64) bool {
+	return s.Compact(ctx, Compaction{Spend: s.c.Spend, most: most, Want: func(row index.PackRow, live uint64) bool {
 		return n.settledLog(row) && (small[row.Params.ID] || float64(live) < s.c.CompactBelow*float64(row.Bytes))
 	}}, nil)
+}
+
+// fullShare is the part of what nodes have left that compaction may use while
+// they have no room for user data. What it empties is there again only after a
+// grace, and until then records and checkpoints need the rest: without them
+// nothing could be retired, and a full store would stay so.
+const fullShare = 4
+
+// rewritable is how many live bytes may be written anew on full nodes.
+func (s *Store) rewritable() uint64 {
+	c, err := s.c.Nodes.Coding(s.Coding())
+	if err != nil {
+		return 0
+	}
+	return uint64(s.c.Nodes.Spare()) / fullShare * uint64(c.K) / uint64(c.N())
 }
 
 // settledLog reports whether a pack may be compacted without being asked for: a

@@ -83,6 +83,9 @@ type Nodes interface {
 	// Full reports whether user data must wait for space: no coding can be
 	// placed below the user reserve.
 	Full() bool
+	// Spare is how many bytes of shards the nodes that take them have room for,
+	// the reserve included.
+	Spare() int64
 	// Ready waits, for seconds at most, for nodes that answer and may take shards
 	// in a moment.
 	Ready(ctx context.Context)

@@ -33,6 +33,10 @@ func TestHistories(t *testing.T) {
 			Setup{Seed: 20262, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{0, 2}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
 			[]Step{{Do: CreateUpload, Key: 1}, {Do: Flush}, {Do: PutPart, Key: 1, Size: 1046038, Content: 5732646463414011002, N: 1},
 				{Do: Ail, Ill: Drips, Share: 0.2}, {Do: Ail, Node: 2, Ill: Drips, Share: 0.2}, {Do: Flush}, {Do: Grant, Content: 18292917758685255346}, {Do: Burn, Node: 1}}},
+		{"a stray shard is taken up on a node that holds another of the pack",
+			Setup{Seed: 5387786211032, Coding: "3+2", Nodes: 5, Operators: 5, Bad: []int{2, 3}, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20},
+			[]Step{{Do: Ail, Node: 1, Ill: Bursts, Share: 0.5}, {Do: Put, Size: 471690, Content: 2805192816141936473, Unknown: true},
+				{Do: Ail, Node: 2, Ill: ForeignShard, Share: 1}, {Do: Pass, For: 2 * time.Minute}}},
 	} {
 		t.Run(h.name, func(t *testing.T) { t.Parallel(); play(t, h.setup, h.plan) })
 	}

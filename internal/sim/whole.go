@@ -163,7 +163,7 @@ func (w *World) short() error {
 			continue
 		}
 		if idle, err := w.life.st.Idle(row); err != nil || !idle {
-			return errors.Join(fmt.Errorf("pack %v (%v, %v) has %d shards", row.Params.ID, row.Kind, row.Params.Coding, len(row.At)), err)
+			return errors.Join(fmt.Errorf("pack %v (%v, %v) has %d shards %v, of which verify %v", row.Params.ID, row.Kind, row.Params.Coding, len(row.At), row.At, w.life.fl.Verify(w.ctx, row.Params, row.At)), err)
 		}
 	}
 	return nil
