@@ -4,7 +4,8 @@
 // a node answers; what the bytes mean is verified far above.
 //
 // Reading order: remote.go (the contract), name.go (the grammar of names),
-// around.go (what wrappers are built on), then the wrappers: guard.go,
+// afresh.go (reads that believe nothing held open), around.go (what wrappers are
+// built on), then the wrappers: guard.go,
 // deadline.go with deadline_list.go and buffers.go, limit.go, retry.go,
 // meter.go. A node's whole stack, in the one order in which it is right:
 //
@@ -42,7 +43,8 @@ type Remote interface {
 	// that any later read sees exactly data. An error means unknown: absent,
 	// whole or partial. Names are never reused, so repeating is safe.
 	Put(ctx context.Context, name string, data []byte) error
-	// ReadAt fills p from off, or fails; a file that ends early is ErrCorrupt.
+	// ReadAt fills p from off, or fails; a file that ends early is ErrCorrupt. It
+	// may read a file that is held open from before, unless ctx is of a Look.
 	ReadAt(ctx context.Context, name string, p []byte, off int64) error
 	// Stat returns the size in bytes.
 	Stat(ctx context.Context, name string) (int64, error)

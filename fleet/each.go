@@ -16,7 +16,7 @@ const opEach = "reach"
 // once, those that are held or suspect included, and returns when every call
 // has. The outcome of each is in the map, nil for those that went well; do is
 // not called for a node that cannot be connected, shows no marker or did not
-// answer a moment ago. Each call to the remote has the node's own deadlines,
+// answer a moment ago. What do reads is opened for it. Each call to the remote has the node's own deadlines,
 // and what do returns counts for the node's health as any other answer does.
 func (f *Fleet) Each(ctx context.Context, do func(ctx context.Context, n pack.Node, r backends.Remote) error) map[cairn.NodeID]error {
 	var mu sync.Mutex
@@ -27,7 +27,7 @@ func (f *Fleet) Each(ctx context.Context, do func(ctx context.Context, n pack.No
 			continue
 		}
 		wg.Go(func() {
-			err := n.do(ctx, opEach, "", func(ctx context.Context, r backends.Remote) error { return do(ctx, n.Node, r) })
+			err := n.do(ctx, opEach, "", func(ctx context.Context, r backends.Remote) error { return do(backends.Afresh(ctx), n.Node, r) })
 			mu.Lock()
 			defer mu.Unlock()
 			out[n.ID] = err

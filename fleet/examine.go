@@ -17,7 +17,8 @@ const windowBlocks = repairWindow / pack.BlockSize
 // Examine reads n bytes of the shard of pack p at l from off, the blocks they
 // lie in, from its node and nobody else, and proves each block by the signed
 // root; n = 0 is the whole file, with its contents, its tail read anew and its
-// size. Nothing is kept of what is read but the tail. Windows of at most 1 MiB
+// size. The file is opened for it: one that is gone reads well no longer, though
+// clients still have it open. Nothing is kept of what is read but the tail. Windows of at most 1 MiB
 // are read one after another.
 //
 // nil: proven. ErrNotExist: the node, its marker good, says that there is no such
@@ -37,7 +38,7 @@ func (f *Fleet) Examine(ctx context.Context, p pack.Params, l cairn.Location, of
 		return Moved{}, &failure{what: fmt.Sprintf("shard %d of pack %v: node %v", l.Index, p.ID, l.Node), class: cairn.ErrUnavailable, causes: []error{errLeft}}
 	}
 	ctx, t := counted(ctx, nil)
-	err := f.examine(ctx, node, p, l, off, n)
+	err := f.examine(backends.Afresh(ctx), node, p, l, off, n)
 	return t.cost(), node.seen(ctx, p, l, err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 )
@@ -109,6 +110,7 @@ func (f *Fleet) place(ctx context.Context, t pack.Trailer, file []byte, l cairn.
 	}
 	// One turn for all three. The length matters too: recovery finds a tail by
 	// the end of the file.
+	ctx = backends.Afresh(ctx)
 	var tail *pack.Tail
 	var size int64
 	checks := [...]func() error{

@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/pack"
 )
 
 // Verify returns those of at whose shard stands: its tail, read from the node
-// now, verifies and belongs to the pack that p describes. Of two that hold one
+// now, by its name, verifies and belongs to the pack that p describes. Of two that hold one
 // shard, or lie on one node, only the first is returned.
 func (f *Fleet) Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location {
+	ctx = backends.Afresh(ctx)
 	good := make([]bool, len(at))
 	done := make(chan struct{}, len(at)) // room for all
 	for i, l := range at {

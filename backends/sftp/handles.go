@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pkg/sftp"
+
+	"github.com/cairn-storage/cairn/backends"
 )
 
 // maxHeld is how long a file stays open at most. A file that its operator
@@ -21,6 +23,7 @@ type handle struct {
 	ch     *channel
 	f      *sftp.File
 	opened time.Time
+	look   *backends.Look // that it was opened for; nil for none
 
 	users int           // guarded by handles.mu, as below
 	kept  *list.Element // its place in handles.order; nil when it is not held
@@ -74,13 +77,13 @@ func (h *handles) choose(l *link, name string, size int) *channel {
 	return best
 }
 
-// take returns the file of that name if it is held open on ch; it must be
-// released. Else it returns a channel to wait for, since another call is opening
-// it, or nil: the caller opens it, and then calls opened.
-func (h *handles) take(ch *channel, name string) (*handle, <-chan struct{}) {
+// take returns the file of that name if it is held open on ch for look; it must
+// be released. Else it returns a channel to wait for, since another call is
+// opening it, or nil: the caller opens it, and then calls opened.
+func (h *handles) take(ch *channel, name string, look *backends.Look) (*handle, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if e := h.find(ch, name); e != nil {
+	if e := h.find(ch, name, look); e != nil {
 		return e, nil
 	}
 	at := spot{name, ch}
@@ -94,16 +97,24 @@ func (h *handles) take(ch *channel, name string) (*handle, <-chan struct{}) {
 	return nil, nil
 }
 
-// get returns the file of that name if it is held open on ch, or nil; it must
-// be released.
-func (h *handles) get(ch *channel, name string) *handle {
+// get returns the file of that name if it is held open on ch for look, or nil;
+// it must be released.
+func (h *handles) get(ch *channel, name string, look *backends.Look) *handle {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.find(ch, name)
+	return h.find(ch, name, look)
 }
 
-// find is called with mu held.
-func (h *handles) find(ch *channel, name string) *handle {
+// find is called with mu held. A file that a Look may not believe is held for
+// nobody any more: those who read it next get the one that the Look opens.
+func (h *handles) find(ch *channel, name string, look *backends.Look) *handle {
+	if look != nil {
+		for _, e := range slices.Clone(h.byName[name]) {
+			if e.look != look {
+				h.unkeep(e)
+			}
+		}
+	}
 	i := slices.IndexFunc(h.byName[name], func(e *handle) bool { return e.ch == ch })
 	if i < 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 
 func heldNames(h *handles, ch *channel, names ...string) (held []string) {
 	for _, n := range names {
-		if e := h.get(ch, n); e != nil {
+		if e := h.get(ch, n, nil); e != nil {
 			held = append(held, n)
 			h.release(e, true)
 		}
@@ -39,7 +39,7 @@ func TestWhatIsHeldOpen(t *testing.T) {
 		heldNames(h, ch, "a/1")
 		hold("a/4", h.now())
 		check("the one not read for longest makes room", "a/1", "a/3", "a/4")
-		if e := h.get(&channel{l: &link{}}, "a/1"); e != nil {
+		if e := h.get(&channel{l: &link{}}, "a/1", nil); e != nil {
 			t.Error("a file of another link was given out")
 		}
 		early := h.now()
@@ -47,7 +47,7 @@ func TestWhatIsHeldOpen(t *testing.T) {
 		check("a file that changed is dropped", "a/1", "a/4")
 		hold("a/3", early)
 		check("what was opened before the change is not held", "a/1", "a/4")
-		h.release(h.get(ch, "a/4"), false)
+		h.release(h.get(ch, "a/4", nil), false)
 		check("a file that failed is dropped", "a/1")
 		h.drop("a/1")
 

@@ -13,7 +13,8 @@ import (
 )
 
 // ReadAt asks for exactly the range: two turns, or one on a file that is held
-// open from an earlier read. Reads of one file that begin together open it once.
+// open from an earlier read, of the same Look where ctx is of one. Reads of one
+// file that begin together open it once.
 func (r *Remote) ReadAt(ctx context.Context, name string, p []byte, off int64) error {
 	if err := backends.CheckName(name); err != nil {
 		return r.fail(backends.OpRead, name, err)
@@ -49,7 +50,7 @@ func (r *Remote) readOn(ctx context.Context, l *link, name string, buf []byte, o
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
-	if h, err = r.open(ch, name); err != nil {
+	if h, err = r.open(ch, name, backends.LookOf(ctx)); err != nil {
 		return err
 	}
 	err = ch.readFull(h.f, buf, off)
@@ -64,13 +65,14 @@ func (r *Remote) take(ctx context.Context, ch *channel, name string) (h *handle,
 	if ctx.Err() != nil {
 		return nil, false, ended(ctx)
 	}
-	h, wait := r.held.take(ch, name)
+	look := backends.LookOf(ctx)
+	h, wait := r.held.take(ch, name, look)
 	switch {
 	case h != nil:
 		return h, true, nil
 	case wait == nil:
 		defer r.held.opened(ch, name)
-		h, err = r.open(ch, name)
+		h, err = r.open(ch, name, look)
 		return h, false, err
 	}
 	select {
@@ -78,20 +80,20 @@ func (r *Remote) take(ctx context.Context, ch *channel, name string) (h *handle,
 	case <-ctx.Done():
 		return nil, false, ended(ctx)
 	}
-	if h = r.held.get(ch, name); h != nil {
+	if h = r.held.get(ch, name, look); h != nil {
 		return h, true, nil
 	}
-	h, err = r.open(ch, name)
+	h, err = r.open(ch, name, look)
 	return h, false, err
 }
 
-func (r *Remote) open(ch *channel, name string) (*handle, error) {
+func (r *Remote) open(ch *channel, name string, look *backends.Look) (*handle, error) {
 	epoch := r.held.now()
 	f, err := ch.c.Open(r.at(name))
 	if err = ch.onPath(err); err != nil {
 		return nil, r.confirmMissing(ch, err)
 	}
-	return r.held.add(&handle{name: name, ch: ch, f: f}, epoch), nil
+	return r.held.add(&handle{name: name, ch: ch, f: f, look: look}, epoch), nil
 }
 
 // readFull fills p or fails. The library takes a short answer for the end of
