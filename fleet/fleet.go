@@ -4,7 +4,7 @@
 //
 // Reading order: config.go, fleet.go (the set of nodes), node.go (one of them), health.go
 // (breaker), speed.go (latency, lateness), space.go (room), connect.go and
-// mark.go (is it the node it should be), failure.go (what several nodes could
+// mark.go with remark.go (is it the node it should be), failure.go (what several nodes could
 // not do), each.go (something done on all of them); hold.go (nodes that take no
 // shards yet, or only for want of others), place.go (where shards may go),
 // placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,

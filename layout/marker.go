@@ -72,6 +72,19 @@ func (m Marker) Encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// NewerMarker reports whether b is a marker of a version that this cairn does
+// not read.
+func NewerMarker(b []byte) bool {
+	v, err := markerVersion(b)
+	return err == nil && v > MarkerVersion
+}
+
+func markerVersion(b []byte) (int, error) {
+	var v struct{ Version int }
+	err := json.Unmarshal(b, &v)
+	return v.Version, err
+}
+
 // ParseMarker is the exact inverse of Encode: unknown fields, trailing bytes
 // and every other spelling are ErrInvalid, and the error says what to do. It
 // does not look at whether store and node are the expected ones.
@@ -83,12 +96,12 @@ func ParseMarker(b []byte) (Marker, error) {
 	if len(b) > maxMarker {
 		return bad("is too large to be a marker", foreign)
 	}
-	var version struct{ Version int }
-	if err := json.Unmarshal(b, &version); err != nil {
+	version, err := markerVersion(b)
+	if err != nil {
 		return bad("is not the JSON that cairn writes", foreign)
 	}
-	if version.Version > MarkerVersion {
-		return bad(fmt.Sprintf("has version %d and this cairn reads version %d", version.Version, MarkerVersion), "install a newer cairn")
+	if version > MarkerVersion {
+		return bad(fmt.Sprintf("has version %d and this cairn reads version %d", version, MarkerVersion), "install a newer cairn")
 	}
 	var f markerFile
 	if err := json.Unmarshal(b, &f); err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/cairn-storage/cairn/index"
 )
 
-// Scrub lists the nodes, or the one of r.Node, and compares with the rows; with
+// Scrub brings markers, roots and keys on all nodes up to date, lists the nodes,
+// or the one of r.Node, and compares with the rows; with
 // r.Sample or r.Full it then reads that part of the shards whole. A shard that
 // is not there at this look is lost only when it is not there an hour later
 // either, which the next Scrub or Run finds out. With r.Repair it mends what is
@@ -63,6 +64,12 @@ func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
 			rep.says("%s listed, %s compared, %d bytes read", many(int64(len(nodes)), "node"), many(shards, "shard"), bytes)
 		})
 		return nil
+	}
+	if err := s.visit(ctx); err != nil {
+		m.say("markers, roots and keys could not be brought up to date everywhere: %v", err)
+		m.update(func(_ *Progress, rep *Report) {
+			rep.says("markers, roots and keys could not be brought up to date everywhere: %v", err)
+		})
 	}
 	if err := s.findPresence(ctx, v, nodes, m); err != nil {
 		return err

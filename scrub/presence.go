@@ -45,7 +45,7 @@ func (s *Scrub) presenceLoop(ctx context.Context) {
 		changed := s.c.Nodes.Changed()
 		if now := s.now(); s.c.Visit != nil && (visited == 0 || now.since(visited) >= s.c.List) {
 			visited = now
-			if err := s.c.Visit(ctx); err != nil && ctx.Err() == nil {
+			if err := s.visit(ctx); err != nil {
 				s.c.Log.Warn("markers, roots and keys could not be brought up to date everywhere", "err", err)
 			}
 		}

@@ -104,6 +104,10 @@ func TestVisitIsCalledWithEveryRound(t *testing.T) {
 		if visits != 3 {
 			t.Errorf("%d visits in 49 hours", visits)
 		}
+		r.find()
+		if visits != 4 {
+			t.Errorf("%d visits, a person's scrub among them", visits)
+		}
 	})
 }
 

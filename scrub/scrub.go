@@ -4,7 +4,8 @@
 //
 // Reading order: scrub.go (what it is made of), need.go (what it needs), view.go
 // (nodes and graces), assess.go (what a pack's shards come to), state.go and
-// marks.go (what is kept over restarts). Finding: presence.go with spool.go
+// marks.go (what is kept over restarts). Finding: visit.go (the few files that
+// every node must have), presence.go with spool.go
 // (listings against rows), look.go (one shard, looked at directly), settle.go
 // (second looks, extra copies, unknown packs), walk.go (every byte in its turn),
 // audit.go with dice.go (any byte at any time), sweep.go (temporaries). Mending:
@@ -54,7 +55,7 @@ type Config struct {
 	// of one that has too few shards left, nothing then needs to be said. Optional.
 	Idle func(index.PackRow) (bool, error)
 	// Visit brings markers, roots and keys on the nodes up to date; it is called
-	// with each round of listings. Optional.
+	// with each round of listings, and by Scrub. Optional.
 	Visit func(ctx context.Context) error
 
 	Every    time.Duration // aim for reading every byte; default 30 days

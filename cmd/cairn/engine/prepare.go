@@ -76,11 +76,16 @@ func (e *Engine) mark(ctx context.Context, r backends.Remote, n pack.Node) error
 	if m, err := fleet.ReadMarker(ctx, r); err == nil && m.Store == e.ID && m.Node == n.ID {
 		return nil
 	}
-	m, err := layout.Marker{Version: layout.MarkerVersion, Store: e.ID, Node: n.ID, Note: "cairn node " + n.Name + ", see " + layout.ReadmeName}.Encode()
+	m, err := e.marker(n).Encode()
 	if err != nil {
 		return err
 	}
 	return r.Put(ctx, layout.MarkerName, m)
+}
+
+// marker is what says that a directory is n.
+func (e *Engine) marker(n pack.Node) layout.Marker {
+	return layout.Marker{Version: layout.MarkerVersion, Store: e.ID, Node: n.ID, Note: "cairn node " + n.Name + ", see " + layout.ReadmeName}
 }
 
 // writeTexts writes the files for the node's owner.
