@@ -43,6 +43,7 @@ type decoder struct {
 	todo        []helper           // still to be asked, best first
 	again       func(*helper) bool // says whether another may be asked in place of one that is late
 	failed      func(*helper)      // is told of those that failed or were wrong; may be nil
+	unproven    bool               // blocks count as they come: their tails are known, and what is decoded is proven instead
 	lend        func() []byte      // gives room for blocks [lo, far); nil: it is made
 	done        [][]byte           // lent, and nobody writes to it any more
 	running     []*helper
@@ -142,8 +143,12 @@ func (d *decoder) start(ctx context.Context) bool {
 	} else {
 		h.room = make([]byte, span(d.Params, d.lo, d.far))
 	}
+	into := d.f.into
+	if d.unproven {
+		into = d.f.raw
+	}
 	ok := d.f.spawn(func() {
-		blocks, tail, err := d.f.into(ctx, h.n, d.Params, h.l, d.lo, d.far, h.room)
+		blocks, tail, err := into(ctx, h.n, d.Params, h.l, d.lo, d.far, h.room)
 		d.answers <- help{&h, blocks, tail, err}
 	})
 	if !ok {

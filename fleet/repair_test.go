@@ -132,6 +132,48 @@ func TestRepairReadsAreSpread(t *testing.T) {
 	}
 }
 
+// TestRepairFindsWhoWasWrong: what is read is not proven while what is made of it
+// is right; a wrong block costs one more reading, and its node is named.
+func TestRepairFindsWhoWasWrong(t *testing.T) {
+	for _, wrong := range [][]uint8{nil, {0}, {3}, {6}} {
+		t.Run(fmt.Sprint(wrong), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 10, unwatched)
+				sp := r.spread(coding("4+3"), 16<<20)
+				r.lose(sp, 2)
+				var liars []*rigNode
+				for _, i := range wrong {
+					for at := 9; at < int(sp.Length); at += pack.BlockSize {
+						rot(r, sp, i, at)
+					}
+					n, _ := r.holder(sp, i)
+					liars = append(liars, n)
+				}
+				made, cost, err := r.Repair(t.Context(), sp.Params, sp.without(2), []uint8{2}, noIntent)
+				must(t, err)
+				checkMade(t, r, sp, made, 2)
+				times := 1.05
+				if len(wrong) > 0 {
+					times = 2.4 // and the windows that were wrong, from others
+				}
+				if theory := 4 * float64(sp.Length); float64(cost.Read) > times*theory {
+					t.Errorf("%d bytes read, k shards are %.0f", cost.Read, theory)
+				}
+				wait(time.Second)
+				for _, n := range r.nodes {
+					want := "ok"
+					if slices.Contains(liars, n) {
+						want = "quarantined"
+					}
+					if s := r.state(n); s.State != want {
+						t.Errorf("%s is %s, want %s", n.Name, s.State, want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestRepair is what becomes of one repair when nodes misbehave.
 func TestRepair(t *testing.T) {
 	always, on := backendtest.Always, backendtest.On
