@@ -17,7 +17,7 @@ import (
 //
 // ErrNowhere, with nothing read, when no node is left for it; ErrCorrupt when
 // the file is not what was signed; ErrNotExist when it is not there; else
-// ErrUnavailable. It takes memory for the file.
+// ErrUnavailable. It takes memory for the file, within that of all repairs.
 func (f *Fleet) Copy(ctx context.Context, p pack.Params, at []cairn.Location, l cairn.Location, intend func([]cairn.Location) error) (made cairn.Location, cost Moved, err error) {
 	ctx, t := counted(ctx, f.m.repair)
 	made, err = f.copy(ctx, p, at, l, intend)
@@ -40,6 +40,11 @@ func (f *Fleet) copy(ctx context.Context, p pack.Params, at []cairn.Location, l 
 	if n == nil {
 		return none, &failure{what: fmt.Sprintf("shard %d of pack %v: node %v", l.Index, p.ID, l.Node), class: cairn.ErrUnavailable, causes: []error{errLeft}}
 	}
+	memory, err := f.ration(ctx, p.FileSize())
+	if err != nil {
+		return none, &failure{what: fmt.Sprintf("copy of shard %d of pack %v", l.Index, p.ID), class: cairn.ErrUnavailable, ended: err}
+	}
+	defer memory.keep(0)
 	file, t, err := f.whole(ctx, n, p, l)
 	if err != nil {
 		return none, n.seen(ctx, p, l, err)

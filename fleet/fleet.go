@@ -9,8 +9,8 @@
 // shards yet, or only for want of others), place.go (where shards may go),
 // placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
 // fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
-// (what one node has, and deleting it), repair.go, survivors.go, windows.go and
-// copy.go (shards made again), moved.go (what that cost), budget.go and pace.go
+// (what one node has, and deleting it), repair.go, survivors.go, windows.go,
+// copy.go and ration.go (shards made again), moved.go (what that cost), budget.go and pace.go
 // (how much it may); look.go (what is there), suspect.go and evidence.go (nodes
 // that lie), reputation.go, watch.go (nodes that come back), presence.go and
 // gone.go (those that stay away), book.go (what is remembered of them),
@@ -32,15 +32,17 @@ import (
 	"github.com/cairn-storage/cairn/cache"
 	"github.com/cairn-storage/cairn/erasure"
 	"github.com/cairn-storage/cairn/pack"
+	"golang.org/x/sync/semaphore"
 )
 
 // Fleet is a set of nodes. It is safe for concurrent use.
 type Fleet struct {
-	c     Config // never changes
-	m     *metrics
-	tails *tails
-	pace  *Pace
-	rooms sync.Pool // of *[repairWindow]byte
+	c       Config // never changes
+	m       *metrics
+	tails   *tails
+	pace    *Pace
+	rooms   sync.Pool           // of *[repairWindow]byte
+	rations *semaphore.Weighted // of repairMemory
 
 	started time.Time
 	noted   chan struct{} // room for one: what is remembered is written soon
@@ -78,7 +80,7 @@ func New(ctx context.Context, c Config) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{c: c, m: m, tails: newTails(tailsBytes), changed: make(chan struct{}), falls: make(map[cairn.NodeID]time.Time),
+	f := &Fleet{c: c, m: m, tails: newTails(tailsBytes), rations: semaphore.NewWeighted(repairMemory), changed: make(chan struct{}), falls: make(map[cairn.NodeID]time.Time),
 		flights: make(map[cache.Key]*flight), codes: make(map[cairn.Coding]*erasure.Code), budget: hedgeBurst, poked: make(chan struct{}, 1),
 		pace: NewPace(c.Bwlimit), started: time.Now(), noted: make(chan struct{}, 1), past: make(map[cairn.NodeID]memo), evidence: make(map[cairn.NodeID][]Evidence)}
 	f.remember()

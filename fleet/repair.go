@@ -26,9 +26,10 @@ import (
 // when fewer than k survive; ErrCorrupt when what they decode to is not what was
 // signed.
 //
-// It takes memory for one file of each missing shard, and for windows of
-// repairAhead times k times repairWindow bytes: for packs of 16 MiB coded 4+3
-// with three missing some 12 MiB and 16 MiB.
+// It takes memory for one file of each missing shard, and while it reads for
+// windows of repairAhead times k times repairWindow bytes: for packs of 16 MiB
+// coded 4+3 with three missing some 12 MiB and 16 MiB. Where that and what others
+// take is more than repairMemory, it waits.
 func (f *Fleet) Repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) (made []cairn.Location, cost Moved, err error) {
 	ctx, t := counted(ctx, f.m.repair)
 	made, err = f.repair(ctx, p, at, missing, intend)
@@ -46,6 +47,12 @@ func (f *Fleet) repair(ctx context.Context, p pack.Params, at []cairn.Location, 
 	if err != nil {
 		return nil, err
 	}
+	whole := int64(len(want)) * p.FileSize()
+	memory, err := f.ration(ctx, whole+windowsMemory(p))
+	if err != nil {
+		return nil, &failure{what: fmt.Sprintf("repair of pack %v", p.ID), class: cairn.ErrUnavailable, ended: err}
+	}
+	defer memory.keep(0)
 	from, err := f.survivors(ctx, p, at, want)
 	if err != nil {
 		return nil, err
@@ -54,6 +61,7 @@ func (f *Fleet) repair(ctx context.Context, p pack.Params, at []cairn.Location, 
 	if err != nil {
 		return nil, err
 	}
+	memory.keep(whole)
 	put.Trailer, put.file = from.tail.Trailer, func(i uint8) []byte { return files[i] }
 	made, err := put.run(ctx)
 	if err == nil && len(made) < len(missing) {

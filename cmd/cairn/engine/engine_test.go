@@ -22,7 +22,7 @@ import (
 
 // home is a state directory in a test and what one would type to use it.
 type home struct {
-	t    *testing.T
+	t    testing.TB
 	root string
 	fs   durable.FS
 	file config.Config
@@ -31,7 +31,7 @@ type home struct {
 }
 
 // newHome makes a store on the real file system.
-func newHome(t *testing.T) *home {
+func newHome(t testing.TB) *home {
 	t.Helper()
 	h := &home{t: t, root: t.TempDir(), fs: durable.OS()}
 	h.file = config.Default()
@@ -73,14 +73,14 @@ func (h *home) add(e *Engine, name string) (NodeReport, error) {
 	return e.AddNode(h.t.Context(), NodeSpec{Name: name, Remote: "local:" + h.dir(name), SkipChecks: true}, nil)
 }
 
-func shut(t *testing.T, e *Engine) {
+func shut(t testing.TB, e *Engine) {
 	t.Helper()
 	if err := e.Close(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ type friend struct {
 
 // newFriend serves a fresh directory to the holders of keys until the test
 // ends.
-func newFriend(t *testing.T, keys ...ssh.PublicKey) *friend {
+func newFriend(t testing.TB, keys ...ssh.PublicKey) *friend {
 	t.Helper()
 	host, err := contribute.NewKey()
 	must(t, err)
@@ -45,7 +45,7 @@ func newFriend(t *testing.T, keys ...ssh.PublicKey) *friend {
 
 func (f *friend) remote() string { return "sftp://cairn@" + f.address + "/" }
 
-func ownPublic(t *testing.T, e *Engine) ssh.PublicKey {
+func ownPublic(t testing.TB, e *Engine) ssh.PublicKey {
 	t.Helper()
 	s, err := sshKey(e.c.Identity)
 	must(t, err)
