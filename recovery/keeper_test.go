@@ -383,3 +383,42 @@ func TestHazardB7NothingIsWrittenWithoutTheMarker(t *testing.T) {
 		}
 	})
 }
+
+// TestHazardB7UnmountedIsNotRolledBack: below the mount point no root is listed,
+// which says nothing of the node; once it is mounted again all is as before.
+func TestHazardB7UnmountedIsNotRolledBack(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, w *world) {
+		k := w.keeper(w.config(durable.NewMem(), w.gate))
+		must(t, k.Root(t.Context(), name(w.nodes...)))
+		synctest.Wait()
+		n := w.nodes[2]
+		files := make(map[string][]byte)
+		for _, name := range n.mem.Names() {
+			files[name], _ = n.mem.Bytes(name)
+		}
+		// Its marker was seen a moment ago, on the same connection.
+		n.faulty.SetChoose(func(op, _ string, _ int) backendtest.Fate {
+			if op == backends.OpList {
+				for name := range files {
+					n.mem.Drop(name)
+				}
+			}
+			return backendtest.Works
+		})
+		must(t, k.Look(t.Context()))
+		if names := n.mem.Names(); len(names) > 0 {
+			t.Errorf("below the mount point there is %v now", names)
+		}
+		n.faulty.SetChoose(nil)
+		for name, b := range files {
+			must(t, n.mem.Put(t.Context(), name, b))
+		}
+		must(t, k.Look(t.Context()))
+		if why := w.suspected(n); why != "" {
+			t.Errorf("it was not mounted for a while, and is suspect: %s", why)
+		}
+		if s := state(k, n); s.State != "ok" {
+			t.Errorf("state %+v", s)
+		}
+	})
+}

@@ -29,9 +29,7 @@ func ensure(ctx context.Context, r backends.Remote, name string, data []byte) er
 	}
 	// What is not found may lie on a disk that is not mounted: whatever is below
 	// the mount point is not the node, and is never written to.
-	if _, err := r.Stat(ctx, layout.MarkerName); errors.Is(err, cairn.ErrNotExist) {
-		return fmt.Errorf("its %s is missing: is its disk mounted?: %w", layout.MarkerName, cairn.ErrUnavailable)
-	} else if err != nil {
+	if err := mounted(ctx, r); err != nil {
 		return err
 	}
 	// A put that failed may have worked all the same: the read tells.
@@ -44,6 +42,15 @@ func ensure(ctx context.Context, r backends.Remote, name string, data []byte) er
 		return put
 	case errors.Is(err, cairn.ErrNotExist):
 		return fmt.Errorf("%s was put and is not there: %w", name, cairn.ErrCorrupt)
+	}
+	return err
+}
+
+// mounted returns nil when the node shows its marker now.
+func mounted(ctx context.Context, r backends.Remote) error {
+	_, err := r.Stat(ctx, layout.MarkerName)
+	if errors.Is(err, cairn.ErrNotExist) {
+		return fmt.Errorf("its %s is missing: is its disk mounted?: %w", layout.MarkerName, cairn.ErrUnavailable)
 	}
 	return err
 }

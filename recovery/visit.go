@@ -69,7 +69,7 @@ func (k *Keeper) bring(ctx context.Context, n pack.Node, r backends.Remote, m *n
 
 // inspect lists the node's roots and judges what is not ours.
 func (k *Keeper) inspect(ctx context.Context, n pack.Node, r backends.Remote, m *nodeMemory) error {
-	s, err := listShelf(ctx, r)
+	s, err := k.shelfOf(ctx, r, m)
 	if err != nil {
 		return err
 	}
@@ -83,18 +83,46 @@ func (k *Keeper) inspect(ctx context.Context, n pack.Node, r backends.Remote, m 
 	k.mu.Lock()
 	m.shelf, m.has = own, crypt.Hash{} // it is read again
 	m.listed = time.Now()
-	shows := uint64(0)
-	for _, name := range own {
-		seq, _, _ := parseName(name)
-		shows = max(shows, seq)
-	}
-	if !s.cut && shows < m.confirmed {
+	if shows := highest(own); !s.cut && shows < m.confirmed {
 		m.rolled = rolledBack(shows, m.confirmed)
 		m.confirmed = shows
 	}
 	k.seen()
 	k.mu.Unlock()
 	return nil
+}
+
+// shelfOf lists the node's roots. That it shows less than it confirmed is believed
+// only of a listing between two looks at its marker: below the mount point of a
+// disk that is not mounted nothing is listed either, and a connection that came
+// back by itself tells nobody of it.
+func (k *Keeper) shelfOf(ctx context.Context, r backends.Remote, m *nodeMemory) (shelf, error) {
+	s, err := listShelf(ctx, r)
+	if err != nil {
+		return s, err
+	}
+	k.mu.Lock()
+	confirmed := m.confirmed
+	k.mu.Unlock()
+	if own, _ := k.sort(s); s.cut || highest(own) >= confirmed {
+		return s, nil
+	}
+	if err := mounted(ctx, r); err != nil {
+		return shelf{}, err
+	}
+	if s, err = listShelf(ctx, r); err != nil {
+		return s, err
+	}
+	return s, mounted(ctx, r)
+}
+
+// highest is the largest sequence among names of roots, 0 without any.
+func highest(names []string) (seq uint64) {
+	for _, name := range names {
+		n, _, _ := parseName(name)
+		seq = max(seq, n)
+	}
+	return seq
 }
 
 func rolledBack(shows, confirmed uint64) string {
