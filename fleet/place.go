@@ -135,15 +135,25 @@ func (f *Fleet) Spare() (bytes int64) {
 	return bytes
 }
 
+// homeWeight is how many times its weight a node has that is to be chosen before
+// others: chance leaves it out once in a million.
+const homeWeight = 1e6
+
 // errNoNode is that no node is left for the shards that stand nowhere.
 var errNoNode = errors.New("no node is left")
 
 // pick chooses nodes for the shards of pack id that stand nowhere yet: as many
 // as can be placed now, data shards first. at has an element for each shard,
 // zero for none; so has the answer, zero where nothing is to be put. Nodes in
-// rather are chosen only while others are too few.
-func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid, rather map[cairn.NodeID]bool) ([]cairn.NodeID, error) {
+// rather are chosen only while others are too few, home before any other where the
+// rules of placement let it have a shard.
+func (f *Fleet) pick(id cairn.PackID, c cairn.Coding, at []cairn.NodeID, avoid, rather map[cairn.NodeID]bool, home cairn.NodeID) ([]cairn.NodeID, error) {
 	nodes := f.known(f.candidates(true, time.Now()), at)
+	for i := range nodes {
+		if nodes[i].Node == home {
+			nodes[i].Weight *= homeWeight
+		}
+	}
 	used := make(map[cairn.NodeID]bool)
 	missing := 0
 	for _, id := range at {

@@ -158,7 +158,7 @@ func TestPlacementLeavesTheReserve(t *testing.T) {
 		}
 		held := 0
 		for range 200 {
-			ids, err := r.pick(cairn.PackID{}, coding("2+1"), make([]cairn.NodeID, 3), nil, nil)
+			ids, err := r.pick(cairn.PackID{}, coding("2+1"), make([]cairn.NodeID, 3), nil, nil, cairn.NodeID{})
 			must(t, err)
 			for _, id := range ids {
 				held += bit(id == r.nodes[0].ID)
@@ -263,7 +263,7 @@ func TestNeverTwoShardsOnOneNode(t *testing.T) {
 			at := make([]cairn.NodeID, coding(c).N())
 			avoid := map[cairn.NodeID]bool{r.nodes[round%10].ID: true}
 			at[0] = r.nodes[(round+1)%10].ID
-			got, err := r.pick(cairn.PackID{}, coding(c), at, avoid, nil)
+			got, err := r.pick(cairn.PackID{}, coding(c), at, avoid, nil, cairn.NodeID{})
 			must(t, err)
 			seen, operators := map[cairn.NodeID]bool{at[0]: true}, map[string]int{r.nodes[(round+1)%10].Operator: 1}
 			for i, id := range got {

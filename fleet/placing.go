@@ -22,6 +22,7 @@ type placing struct {
 	taken  []cairn.NodeID        // where each shard stands or is being put; zero where it is to be put
 	avoid  map[cairn.NodeID]bool // holds a shard, also a second copy of one, or failed
 	rather map[cairn.NodeID]bool // is avoided while others are enough
+	home   cairn.NodeID          // is chosen before any other; zero for none
 	causes []error
 }
 
@@ -92,7 +93,7 @@ func (p *placing) round() ([]cairn.Location, error) {
 
 // pick chooses nodes as Fleet.pick does.
 func (p *placing) pick() ([]cairn.NodeID, error) {
-	return p.f.pick(p.ID, p.Coding, p.taken, p.avoid, p.rather)
+	return p.f.pick(p.ID, p.Coding, p.taken, p.avoid, p.rather, p.home)
 }
 
 // place puts one shard and believes it only after its tail was read back and

@@ -2,7 +2,10 @@ package fleet
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/cairn-storage/cairn"
 )
 
 // tickMost is the most that one look at the clock counts: a process that was
@@ -136,7 +139,8 @@ func (n *node) absent() bool {
 func (n *node) setUnmounted(err error) {
 	why := ""
 	if err != nil {
-		why = err.Error()
+		// The state says already that it is not available.
+		why = strings.TrimRight(strings.TrimSuffix(err.Error(), cairn.ErrUnavailable.Error()), ": ")
 	}
 	n.link.mu.Lock()
 	news := n.link.unmounted != why

@@ -31,17 +31,26 @@ import (
 // coded 4+3 with three missing some 12 MiB and 16 MiB. Where that and what others
 // take is more than repairMemory, it waits.
 func (f *Fleet) Repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) (made []cairn.Location, cost Moved, err error) {
+	return f.RepairOn(ctx, cairn.NodeID{}, p, at, missing, intend)
+}
+
+// RepairOn is Repair for a node that is filled again after it lost its files: it
+// gets one of the shards before any other node, where the rules of placement let
+// it have one.
+func (f *Fleet) RepairOn(ctx context.Context, home cairn.NodeID, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) (made []cairn.Location, cost Moved, err error) {
 	ctx, t := counted(ctx, f.m.repair)
-	made, err = f.repair(ctx, p, at, missing, intend)
+	made, err = f.repair(ctx, home, p, at, missing, intend)
 	return made, t.cost(), err
 }
 
-func (f *Fleet) repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, error) {
+func (f *Fleet) repair(ctx context.Context, home cairn.NodeID, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, error) {
 	missing = slices.Compact(slices.Sorted(slices.Values(missing)))
 	if err := repairable(p, missing); err != nil || len(missing) == 0 {
 		return nil, err
 	}
 	put := f.replacing(p, at, missing, intend)
+	put.home = home
+	delete(put.rather, home)
 	// Whether there is a place is known before anything is read.
 	want, err := put.narrow(missing)
 	if err != nil {

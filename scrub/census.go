@@ -157,7 +157,7 @@ func (s *Scrub) ours(row index.PackRow) bool {
 // sayStaged tells of packs that were left alone for now.
 func (r *Report) sayStaged(c *census) {
 	if c.staged > 0 {
-		r.says("%s are still staged on this machine, which sees to their shards by itself", many(c.staged, "pack"))
+		r.says("left alone: %s still staged on this machine, whose shards it sees to by itself", many(c.staged, "pack"))
 	}
 }
 

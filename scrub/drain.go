@@ -90,7 +90,7 @@ func (s *Scrub) drained(ctx context.Context, node cairn.NodeID, m *meter) error 
 		case left > 0:
 			rep.says("%s still stand on node %s: %s", many(left, "shard"), name, whyMost(rep.Stuck))
 		case waiting > 0:
-			rep.says("%s of packs that are still staged on this machine stand on node %s; drain it again once they are released", many(waiting, "shard"), name)
+			rep.says("%s on node %s of packs that are still staged on this machine: they move once the stage lets go of these packs (stage.settle, 10m unless set); a gateway that runs moves them then by itself, and the same command says when none is left", many(waiting, "shard"), name)
 		default:
 			rep.MayRemove = true
 			rep.says("nothing needs node %s any more: it may be removed now", name)
@@ -110,7 +110,7 @@ func (s *Scrub) moveOff(ctx context.Context, id cairn.PackID, node cairn.NodeID)
 		}
 	}
 	// Not from itself, then from the others.
-	made, err := s.mend(ctx, id, v, func(a *assessed) []uint8 { return indexOn(a.row, node) }, atOnce)
+	made, err := s.mend(ctx, id, v, func(a *assessed) []uint8 { return indexOn(a.row, node) }, cairn.NodeID{}, atOnce)
 	made.made += o.made
 	made.bytes += o.bytes
 	made.removed += o.removed

@@ -18,8 +18,9 @@ import (
 
 // What became of one pack.
 type outcome struct {
-	made    int   // shards that stand anew and are recorded
-	bytes   int64 // of their files
+	made    int              // shards that stand anew and are recorded
+	places  []cairn.Location // where, of a mend
+	bytes   int64            // of their files
 	moved   fleet.Moved
 	removed int
 	stuck   *Stuck // why something is left to do
@@ -34,7 +35,7 @@ var (
 )
 
 // mend makes shards of a pack again. want lists the indices, of the row as it
-// stands now.
+// stands now. home, if not zero, is the node that is to have one of them.
 //
 // Order, each step durable before the next:
 //
@@ -46,7 +47,7 @@ var (
 //
 // A crash leaves at most a second good file of a shard, which the next listing
 // finds and takes up or, all n being verified, removes.
-func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*assessed) []uint8, u urgency) (o outcome, err error) {
+func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*assessed) []uint8, home cairn.NodeID, u urgency) (o outcome, err error) {
 	if !s.hold(id) {
 		return outcome{busy: true}, nil
 	}
@@ -93,7 +94,7 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 	}
 	defer s.settled(id)
 	start := time.Now()
-	made, cost, ferr := s.c.Nodes.Repair(ctx, row.Params, row.At, missing, intent)
+	made, cost, ferr := s.c.Nodes.RepairOn(ctx, home, row.Params, row.At, missing, intent)
 	o.moved = cost
 	if len(made) > 0 {
 		var old []cairn.Location
@@ -101,6 +102,7 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 			s.takeBack(ctx, id, made)
 			return o, err
 		}
+		o.places = made
 		o.made, o.bytes = len(made), int64(len(made))*row.Params.FileSize()
 		s.madeBytes(o.bytes, time.Since(start))
 		o.removed = s.retire(ctx, v, id, old)

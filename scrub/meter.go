@@ -92,10 +92,19 @@ func (r *Report) says(format string, args ...any) {
 	r.Says = append(r.Says, fmt.Sprintf(format, args...))
 }
 
-// many is a number with its noun.
+// many is a number with its noun: 1 pack, 2,000 packs.
 func many(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return number(n) + " " + noun + "s"
+}
+
+// number is n with commas.
+func number(n int64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

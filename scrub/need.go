@@ -29,10 +29,10 @@ type Nodes interface {
 	Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location
 	// Trailer returns the verified trailer of a pack of which only places are known.
 	Trailer(ctx context.Context, id cairn.PackID, at []cairn.Location) (pack.Trailer, error)
-	// Repair makes the missing shards of a pack again from those at at, each
+	// RepairOn makes the missing shards of a pack again from those at at, each
 	// proven and read back, and returns where. intend is told places before
-	// anything is put there.
-	Repair(ctx context.Context, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, fleet.Moved, error)
+	// anything is put there. home, if not zero, gets one before any other node.
+	RepairOn(ctx context.Context, home cairn.NodeID, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) ([]cairn.Location, fleet.Moved, error)
 	// Copy makes a second file of the shard at l on another node.
 	Copy(ctx context.Context, p pack.Params, at []cairn.Location, l cairn.Location, intend func([]cairn.Location) error) (cairn.Location, fleet.Moved, error)
 	// Remove deletes one shard's file; nil once the node says it is not there.

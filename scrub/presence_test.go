@@ -587,7 +587,7 @@ func TestAMissingShardIsCountedOnce(t *testing.T) {
 		if rep.Missing != 1 || rep.Lost != 0 {
 			t.Errorf("%d missing, %d lost, want 1 and 0", rep.Missing, rep.Lost)
 		}
-		if said := strings.Join(rep.Says, "\n"); !strings.Contains(said, "0 shards made again in 0 packs") {
+		if said := strings.Join(rep.Says, "\n"); !strings.Contains(said, "nothing to mend") {
 			t.Errorf("it says %q", said)
 		}
 	})

@@ -107,7 +107,7 @@ func (s *Scrub) mendAll(ctx context.Context, queue []candidate, u urgency, done 
 			if v.alarm != "" && u == byGrace {
 				return nil
 			}
-			o, err := s.mend(ctx, x.id, v, func(a *assessed) []uint8 { return a.toMake(u) }, u)
+			o, err := s.mend(ctx, x.id, v, func(a *assessed) []uint8 { return a.toMake(u) }, cairn.NodeID{}, u)
 			s.became(ctx, x.id, o, err)
 			done(x.id, o)
 			return nil

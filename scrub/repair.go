@@ -30,8 +30,7 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 	if err != nil {
 		return err
 	}
-	before := int64(0) // packs that were looked at for something else
-	m.update(func(_ *Progress, rep *Report) { before = rep.Packs })
+	var mended mendedSum
 	failed := make(map[cairn.PackID]*Stuck) // they are not tried twice; at most stuckKept
 	for {
 		v := s.view()
@@ -67,7 +66,7 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 		}
 		if len(c.worst) == 0 || len(failed) >= stuckKept {
 			m.update(func(_ *Progress, rep *Report) {
-				rep.repaired(c, still, rep.Packs-before)
+				rep.repaired(c, still, mended, f.shards.Away)
 				rep.sayStaged(c)
 			})
 			return nil
@@ -83,6 +82,7 @@ func (s *Scrub) repairAll(ctx context.Context, r Request, m *meter) error {
 				case o.made == 0:
 					failed[id] = &Stuck{Pack: id, ID: id.String(), Why: "it changed meanwhile"}
 				}
+				mended.add(o)
 				if !o.busy {
 					p.Packs++
 					p.Bytes += o.bytes
@@ -124,14 +124,32 @@ func (r *Report) add(o outcome) {
 	r.Requests += int64(o.moved.Requests)
 }
 
-// repaired says what Repair came to, where c is the census after it and failed
-// are packs that were tried in vain.
-func (r *Report) repaired(c *census, failed []Stuck, packs int64) {
+// mendedSum is what one repair made.
+type mendedSum struct{ shards, packs int64 }
+
+func (s *mendedSum) add(o outcome) {
+	if o.made > 0 {
+		s.shards += int64(o.made)
+		s.packs++
+	}
+}
+
+// repaired says what Repair came to, where c is the census after it, failed are
+// packs that were tried in vain, and so many shards are on nodes that are away.
+func (r *Report) repaired(c *census, failed []Stuck, mended mendedSum, away int64) {
 	r.Left += c.stuckAll + int64(len(failed)+len(c.worst))
 	for _, x := range append(failed, c.stuck...) {
 		r.stuckAt(x)
 	}
-	r.says("%s made again in %s", many(r.Made, "shard"), many(packs, "pack"))
+	switch {
+	case mended.packs > 0:
+		r.says("%s made again in %s", many(mended.shards, "shard"), many(mended.packs, "pack"))
+	case r.Left == 0 && r.Verb != "rebuild": // which says what it came to
+		r.says("nothing to mend")
+	}
+	if away > 0 {
+		r.says("left alone: %s on nodes that are away for a moment", many(away, "shard"))
+	}
 	if r.Left > 0 {
 		r.says("%s could not be mended: %s", many(r.Left, "pack"), whyMost(r.Stuck))
 	}
