@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,6 +97,22 @@ func (a *afternoon) shows(says string) {
 	fmt.Fprintf(&a.words, "$ cairn status --check    # exit status %d\n%s\n", r.status, r.out)
 }
 
+// back waits until a node is ok again.
+func (a *afternoon) back(name string) {
+	a.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
+		nodes := jsonOf[engine.Status](a.machine, "status").Nodes
+		if i := slices.IndexFunc(nodes, func(n engine.NodeState) bool { return n.Name == name }); i >= 0 && nodes[i].State == "ok" {
+			return
+		}
+		if time.Now().After(deadline) {
+			a.t.Fatalf("%s is not back: %+v", name, nodes)
+		}
+	}
+}
+
 // object is the content of the i-th object: no two packs are alike.
 func object(i int) string {
 	sum := sha256.Sum256(fmt.Append(nil, i))
@@ -108,6 +126,9 @@ func TestAfternoon(t *testing.T) {
 	packs := 12
 	if os.Getenv("CAIRN_LONG") != "" {
 		packs = 2000
+	}
+	if n, err := strconv.Atoi(os.Getenv("CAIRN_PACKS")); err == nil {
+		packs = n
 	}
 	m := newStore(t, "store.coding = \"2+2\"\nstage.settle = \"10ms\"")
 	a := &afternoon{machine: m, boxes: make(map[string]*box)}
@@ -192,7 +213,9 @@ func TestAfternoon(t *testing.T) {
 	}
 	fmt.Fprintf(&a.words, "$ cairn scrub --node dora --full    # exit status %d\n%s%s\n", r.status, r.out, r.err)
 	a.shows("dora: quarantined")
-	a.types("node", "evidence", "dora")
+	if text := a.types("node", "evidence", "dora"); !strings.Contains(text, "  yes\n") {
+		t.Errorf("no wrong bytes were confirmed:\n%s", text)
+	}
 	a.types("repair")
 
 	// carol's disk was replaced; the marker and the rest were copied, packs/ not.
@@ -203,14 +226,15 @@ func TestAfternoon(t *testing.T) {
 	carol.start(carol.dir, 0)
 	r = m.run("rebuild", "carol")
 	fmt.Fprintf(&a.words, "$ cairn rebuild carol\n%s\n", r.out)
-	if !strings.Contains(r.out, "made again in") || strings.HasPrefix(r.out, "0 ") {
-		t.Errorf("rebuild: %+v", r)
+	if on := len(filesBelow(t, m.path("carol/packs"))); !strings.Contains(r.out, "shards made again, ") || on < packs/3 {
+		t.Errorf("rebuild, %d files on it: %+v", on, r)
 	}
 	a.types("rebuild", "carol")
 
 	// bob's disk is not mounted: an empty directory answers. Then it is back.
 	bob := a.boxes["bob"]
 	bob.stop()
+	held := filesBelow(t, m.path("bob/packs"))
 	empty := m.path("mountpoint")
 	must(t, os.Mkdir(empty, 0o700))
 	bob.start(empty, 0)
@@ -218,8 +242,18 @@ func TestAfternoon(t *testing.T) {
 	if left, err := os.ReadDir(empty); err != nil || len(left) > 0 {
 		t.Errorf("something was made below the mount point: %v, %v", left, err)
 	}
+	// Nothing is made again for it yet: its shards are away, not missing.
+	if c := jsonOf[engine.Status](m, "status").Care; c == nil || c.Shards.Away < int64(len(held))*9/10 || c.Shards.Missing > 0 {
+		t.Errorf("with bob away, of %d shards: %+v", len(held), c)
+	}
 	bob.stop()
 	bob.start(bob.dir, 0)
+	a.back("bob")
+	for _, name := range held {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("bob is back: %v", err)
+		}
+	}
 
 	// erik has no more room.
 	erik := a.boxes["erik"]

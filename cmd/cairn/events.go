@@ -20,6 +20,7 @@ func eventsVerb() verb {
   --since AGE   no older than this, such as 30m, 6h or 7d (24h)
   --node NAME   of this node only
   --follow      go on with each new one, until Ctrl-C
+  --all         each one by itself: else, of many alike within a minute, the first 3 and how many more
 
 Read from <dir>/events, which a running gateway writes: also when that gateway hangs or
 is gone. Names of objects and addresses of clients are never in it.`,
@@ -36,6 +37,7 @@ func runEvents(ctx context.Context, e *env, v verb, args []string) error {
 	since := f.String("since", "24h", "")
 	node := f.String("node", "", "")
 	follow := f.Bool("follow", false, "")
+	each := f.Bool("all", false, "")
 	if _, err := f.parse(args, 0, 0); err != nil {
 		return err
 	}
@@ -70,8 +72,14 @@ func runEvents(ctx context.Context, e *env, v verb, args []string) error {
 		}
 		e.printf("nothing happened in the last %s\n", age)
 	}
-	for _, ev := range found {
-		show(ev)
+	if f.json || *each {
+		for _, ev := range found {
+			show(ev)
+		}
+		return nil
+	}
+	for _, ev := range fold(found) {
+		e.printf("%s", ev.text())
 	}
 	return nil
 }

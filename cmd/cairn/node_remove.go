@@ -48,6 +48,9 @@ func runNodeRemove(ctx context.Context, e *env, v verb, args []string) error {
 		return e.json(out)
 	}
 	what := fmt.Sprintf("Removed %s, which held no shards that count.", out.Name)
+	if out.Bytes > 0 {
+		what = fmt.Sprintf("Removed %s, which no pack needs; %s of packs that were retired stay on it.", out.Name, bytesText(out.Bytes))
+	}
 	if out.Weaker.Packs > 0 {
 		what = fmt.Sprintf("Removed %s with %s of shards: %s lack one now, which repair makes again.", out.Name, bytesText(out.Bytes), count(out.Weaker.Packs, "pack"))
 	}

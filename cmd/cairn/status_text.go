@@ -114,8 +114,12 @@ func goodText(n engine.NodeState) string {
 	if n.Looks > 0 {
 		text = strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", 100*n.Good), "0"), ".") + " %"
 	}
-	if n.Wrong > 0 {
-		text += fmt.Sprintf(" (%d wrong)", n.Wrong)
+	switch wrong := count(int64(n.Wrong), "") + " wrong"; {
+	case n.Wrong == 0:
+	case n.Looks == 0 || text == "100 %": // it answers well, and lies
+		return wrong
+	default:
+		text += " (" + wrong + ")"
 	}
 	return text
 }

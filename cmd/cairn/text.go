@@ -11,13 +11,16 @@ import (
 // bytesText is a size for people.
 func bytesText(n int64) string { return config.Size(n).String() }
 
-// count is a number with commas and its noun: 2,000 objects.
+// count is a number with commas and its noun, if any: 2,000 objects.
 func count(n int64, noun string) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
-	if n != 1 {
+	switch {
+	case noun == "":
+		return s
+	case n != 1:
 		noun += "s"
 	}
 	return s + " " + noun

@@ -114,18 +114,30 @@ func reportText(r scrub.Report) string {
 	if r.Alarm != "" {
 		fmt.Fprintf(&b, "%s\n", r.Alarm)
 	}
+	gone := "lost"
+	if r.Verb == "rebuild" { // they are made again from the others
+		gone = "not there"
+	}
 	parts := []string{count(r.Packs, "pack"), count(r.Shards, "shard")}
 	for _, p := range []struct {
 		n    int64
 		what string
-	}{{r.Made, "made"}, {r.Found, "found"}, {r.Removed, "removed"}, {r.Wrong, "wrong"}, {r.Lost, "lost"}} {
+	}{{r.Made, "made"}, {r.Found, "found"}, {r.Removed, "old files removed"}, {r.Wrong, "wrong"}, {r.Lost, gone}} {
 		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+			parts = append(parts, count(p.n, "")+" "+p.what)
 		}
 	}
-	parts = append(parts, "read "+bytesText(r.Read), "written "+bytesText(r.Written), count(r.Requests, "request"), ago(r.Took))
+	parts = append(parts, "read "+bytesText(r.Read), "written "+bytesText(r.Written), count(r.Requests, "request"), tookText(r.Took))
 	b.WriteString(strings.Join(parts, " · ") + "\n")
 	return b.String()
+}
+
+// tookText is how long a verb took.
+func tookText(seconds float64) string {
+	if seconds < 10 {
+		return fmt.Sprintf("%.1fs", seconds)
+	}
+	return ago(seconds)
 }
 
 // stuckShown is how many packs are named one by one.

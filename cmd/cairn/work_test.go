@@ -59,6 +59,40 @@ func (m *machine) again(args ...string) result {
 	}
 }
 
+// TestWhatRetiredPacksLeftKeepsNoNode: their files stay a day, on a drained node,
+// too; it may be removed all the same, without --force, and is told as it is.
+func TestWhatRetiredPacksLeftKeepsNoNode(t *testing.T) {
+	m := newStore(t, "store.coding = \"2+2\"\nstage.settle = \"10ms\"")
+	s := m.serve()
+	for _, name := range []string{"alice", "bob", "carol", "dora"} {
+		m.ok("node", "add", "local:"+m.path(name), "--no-checks")
+	}
+	m.ok("bucket", "create", "cache")
+	key := jsonOf[access](m, "access", "create", "--write", "cache", "--name", "attic")
+	client := s3{t, s.Endpoint, key.ID, key.Secret}
+	if status, body := client.do("PUT", "/cache/large", strings.Repeat("a stone on a heap ", 1_000_000)); status != 200 { // fills a pack of its own
+		t.Fatalf("put: %d %s", status, body)
+	}
+	m.ok("flush")
+	m.unstaged()
+	if status, _ := client.do("DELETE", "/cache/large", ""); status != 204 {
+		t.Fatalf("delete: %d", status)
+	}
+	m.ok("flush")
+	m.unstaged()
+	m.ok("compact")
+	m.ok("node", "add", "local:"+m.path("erik"), "--no-checks")
+	m.again("node", "drain", "dora")
+	if left := m.shards("dora"); len(left) == 0 {
+		t.Fatal("nothing is left on dora: this test tests nothing")
+	}
+	if r := m.run("node", "remove", "dora"); r.status != 0 || !strings.Contains(r.out, "which no pack needs; ") || !strings.Contains(r.out, "of packs that were retired stay on it") {
+		t.Errorf("remove after drain: %+v", r)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	s.stop()
+}
+
 // TestShardsAreLookedAfter: the verbs that a person types when a node lied, was
 // wiped or is to leave, inside a running gateway.
 func TestShardsAreLookedAfter(t *testing.T) {

@@ -114,7 +114,10 @@ func (v *verdict) nodes() {
 		switch n.State {
 		case "ok", "new": // not looked at yet, which is no fault of its own
 			continue
-		case "draining", "paused", "held":
+		case "draining":
+			v.wrong(degraded, "%s: draining: %s", n.Name, why)
+			v.leaving(n.Name)
+		case "paused", "held":
 			v.wrong(degraded, "%s: %s: %s", n.Name, n.State, why)
 		case "full":
 			v.wrong(degraded, "%s: full: %s", n.Name, why)
@@ -122,6 +125,9 @@ func (v *verdict) nodes() {
 		case "quarantined":
 			v.wrong(degraded, "%s: quarantined: %s (cairn node evidence %s)", n.Name, why, n.Name)
 			v.wait("%s sent wrong bytes: ask its owner about disk and memory; then `cairn node reset %s`, or drain and remove it", n.Name, n.Name)
+		case "down", "offline":
+			v.wrong(degraded, "%s: %s: %s", n.Name, n.State, why)
+			v.wait("%s: once it is back, what it holds counts again and nothing needs to be done; else it is made again on others after repair.after (24h unless set), at once where few shards are left", n.Name)
 		default:
 			v.wrong(degraded, "%s: %s: %s", n.Name, n.State, why)
 		}
@@ -133,6 +139,22 @@ func (v *verdict) nodes() {
 	if s.Fleet.Coding == "" {
 		v.wrong(atRisk, "no node takes shards: new objects stay on this machine")
 		v.do("cairn node list", "shows why; bring nodes back or add one")
+	}
+}
+
+// leaving is how far the drain of a node is.
+func (v *verdict) leaving(name string) {
+	c := v.s.Care
+	if c == nil || c.Partial || c.When.IsZero() {
+		return
+	}
+	i := slices.IndexFunc(c.Coverage, func(o scrub.Coverage) bool { return o.Name == name })
+	switch {
+	case i < 0:
+	case c.Coverage[i].Shards == 0:
+		v.wait("no pack needs %s any more: `cairn node remove %s`, or `cairn node set %s --state ok` to keep it", name, name, name)
+	default:
+		v.wait("%s is being emptied, by itself in a gateway: %s left there, %s", name, number(c.Coverage[i].Shards, "shard"), size(c.Coverage[i].Bytes))
 	}
 }
 

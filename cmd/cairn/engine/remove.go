@@ -10,7 +10,7 @@ import (
 // Removed says what the store gave up with a node.
 type Removed struct {
 	Name  string `json:"name"`
-	Bytes int64  `json:"bytes"` // of shards that stand there
+	Bytes int64  `json:"bytes"` // of shards that stand there, those of retired packs included
 	// Weaker are the packs that have a shard there and can be read without it, and
 	// Lost those that cannot: fewer than k shards are left even when every other
 	// node comes back.
