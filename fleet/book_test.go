@@ -317,6 +317,18 @@ func TestAFullDiskForgetsNothing(t *testing.T) {
 	})
 }
 
+// TestWhatWasConfirmedStays: what a node's quarantine stands on is not forgotten
+// for a thousand later pieces that nobody read twice.
+func TestWhatWasConfirmedStays(t *testing.T) {
+	all := []Evidence{{Block: 0}, {Block: 1, Confirmed: true}}
+	for i := range evidenceMost + 500 {
+		all = newestOf(append(all, Evidence{Block: uint64(2 + i)}))
+	}
+	if len(all) != evidenceMost || !all[0].Confirmed || all[1].Block != 503 || all[evidenceMost-1].Block != evidenceMost+501 {
+		t.Errorf("%d pieces, from %+v and %+v", len(all), all[0], all[1])
+	}
+}
+
 // TestEvidence names file, block, what was expected and what came; it is told
 // once however often it is read, newest first, and at most 1,000 pieces of it.
 func TestEvidence(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"github.com/cairn-storage/cairn/pack"
 )
 
-// evidenceMost is how much evidence is kept for a node; the oldest goes first.
+// evidenceMost is how much evidence is kept for a node; the oldest that was not
+// confirmed goes first.
 const evidenceMost = 1000
 
 // Evidence is one piece of a file that a node gave other than it was signed.
@@ -122,9 +123,23 @@ func (f *Fleet) keepEvidence(id cairn.NodeID, es []Evidence) {
 			all[i].Confirmed = true
 		}
 	}
-	f.evidence[id] = all[max(0, len(all)-evidenceMost):]
+	f.evidence[id] = newestOf(all)
 	f.mu.Unlock()
 	f.note()
+}
+
+// newestOf is what is kept of all: what a node's quarantine stands on stays
+// before a thousand more of the same.
+func newestOf(all []Evidence) []Evidence {
+	over := len(all) - evidenceMost
+	all = slices.DeleteFunc(all, func(e Evidence) bool {
+		if over <= 0 || e.Confirmed {
+			return false
+		}
+		over--
+		return true
+	})
+	return all[max(0, len(all)-evidenceMost):]
 }
 
 // Evidence is what a node, also one that left, was seen to give wrong: the newest
