@@ -74,11 +74,12 @@ func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
 	if err := s.findPresence(ctx, v, nodes, m); err != nil {
 		return err
 	}
-	second := s.settleMarks(ctx)
+	second := s.settleMarks(ctx, false)
 	m.update(func(_ *Progress, rep *Report) {
 		rep.Lost += second.Lost
 		rep.Found += second.Found
 		rep.Removed += second.Removed
+		rep.NoShards += second.NoShards
 	})
 	if r.Sample > 0 {
 		if err := s.findBytes(ctx, nodes, r, m); err != nil {
@@ -124,6 +125,7 @@ func (s *Scrub) findPresence(ctx context.Context, v *view, nodes []cairn.NodeID,
 			rep.Lost += r.Lost
 			rep.Unread += r.Unread
 			rep.Unknown += r.Unknown
+			rep.Extra += r.Extra
 		})
 	}
 	if listed == 0 && causes != nil {
@@ -232,6 +234,12 @@ func chosen(id cairn.PackID, node cairn.NodeID, part float64) bool {
 
 // found says what a scrub came to.
 func (r *Report) found() {
+	if left := r.Extra - r.Removed - r.Found; left > 0 {
+		r.says("%s extra, in no row: taken up where a shard is missing, removed once all others of their packs were just verified", many(left, "file"))
+	}
+	if r.NoShards > 0 {
+		r.says("%s with the name of a shard and other bytes, or of a shard that cannot be: left there, see the log", many(r.NoShards, "file"))
+	}
 	if r.Wrong+r.Missing+r.Lost+r.Unread == 0 {
 		r.says("everything that was looked at is as it should be: %s", many(r.Shards, "shard"))
 		return

@@ -63,7 +63,7 @@ func (s *Scrub) presenceLoop(ctx context.Context) {
 				s.endListing(id) // in a minute
 			}
 		}
-		s.settleMarks(ctx)
+		s.settleMarks(ctx, true)
 		s.save(ctx)
 		s.wait(ctx, time.Minute, changed, nil)
 	}
@@ -117,7 +117,7 @@ func (s *Scrub) presence(ctx context.Context, id cairn.NodeID) (r Report, err er
 		}
 		return r, err
 	}
-	r.Packs, r.Shards, r.Unknown = f.files, f.shards, int64(len(f.strangers))
+	r.Packs, r.Shards, r.Unknown, r.Extra = f.files, f.shards, int64(len(f.strangers)), int64(len(f.extras))
 	s.raise(f)
 	s.lookAll(ctx, f.absent, &r)
 	now := s.now()

@@ -43,15 +43,17 @@ type Report struct {
 	Written  int64 `json:"written"`  // bytes
 	Requests int64 `json:"requests"` // to nodes
 
-	Wrong    int64 `json:"wrong"`   // shards with wrong bytes
-	Missing  int64 `json:"missing"` // shards not there at a first look; a second comes an hour later
-	Lost     int64 `json:"lost"`    // shards not there at the second look
-	Unread   int64 `json:"unread"`  // shards of which nothing could be found out
-	Unknown  int64 `json:"unknown"` // listed packs that the index does not know
-	Found    int64 `json:"found"`   // shards that the index did not know of, taken up
-	Made     int64 `json:"made"`    // shards made again, or moved
-	Removed  int64 `json:"removed"` // files that nothing needs any more
-	Left     int64 `json:"left"`    // what is still to be done
+	Wrong    int64 `json:"wrong"`     // shards with wrong bytes
+	Missing  int64 `json:"missing"`   // shards not there at a first look; a second comes an hour later
+	Lost     int64 `json:"lost"`      // shards not there at the second look
+	Unread   int64 `json:"unread"`    // shards of which nothing could be found out
+	Unknown  int64 `json:"unknown"`   // listed packs that the index does not know
+	Extra    int64 `json:"extra"`     // listed files of packs that the index knows, that are in no row
+	NoShards int64 `json:"no_shards"` // of them, those that are no shard: they stay
+	Found    int64 `json:"found"`     // shards that the index did not know of, taken up
+	Made     int64 `json:"made"`      // shards made again, or moved
+	Removed  int64 `json:"removed"`   // files that nothing needs any more
+	Left     int64 `json:"left"`      // what is still to be done
 	LeftSize int64 `json:"left_size"`
 
 	Stuck []Stuck  `json:"stuck,omitempty"` // at most stuckMost of them

@@ -68,6 +68,7 @@ type nodesUnderTest struct {
 	mu       sync.Mutex
 	examined []cairn.Location
 	removed  []cairn.ShardName
+	verified int // calls of Verify
 	judged   map[fleet.Outcome]int
 	spend    func(cairn.NodeID, int64) error
 	alarm    string
@@ -88,6 +89,13 @@ func (n *nodesUnderTest) Examine(ctx context.Context, p pack.Params, l cairn.Loc
 	n.examined = append(n.examined, l)
 	n.mu.Unlock()
 	return n.Fleet.Examine(ctx, p, l, off, length)
+}
+
+func (n *nodesUnderTest) Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location {
+	n.mu.Lock()
+	n.verified++
+	n.mu.Unlock()
+	return n.Fleet.Verify(ctx, p, at)
 }
 
 func (n *nodesUnderTest) Remove(ctx context.Context, id cairn.PackID, l cairn.Location) error {

@@ -113,6 +113,7 @@ type Scrub struct {
 	intents map[cairn.PackID][]cairn.Location // what is being put; guarded by mu
 	stuck   map[cairn.PackID]*stuckPack       // guarded by mu
 	stood   string                            // the nodes' states when stuck packs were last tried; guarded by mu
+	asked   map[place]moment                  // when nodes were last asked about what is marked, to no end; guarded by mu
 	tried   map[cairn.NodeID]moment           // when a listing may be tried again; guarded by mu
 	listing map[cairn.NodeID]bool             // nodes listed in the background right now; guarded by mu
 	spools  int                               // made so far; guarded by mu
@@ -132,7 +133,7 @@ func New(ctx context.Context, c Config) (*Scrub, error) {
 	s := &Scrub{c: c, life: context.WithoutCancel(ctx), spoolRoom: spoolRoom,
 		saving: make(chan struct{}, 1), counting: make(chan struct{}, 1), kicked: make(chan struct{}, 1),
 		marks: newMarks(), held: make(map[cairn.PackID]bool), intents: make(map[cairn.PackID][]cairn.Location),
-		stuck: make(map[cairn.PackID]*stuckPack), tried: make(map[cairn.NodeID]moment), listing: make(map[cairn.NodeID]bool), verbs: make(map[string]*running)}
+		stuck: make(map[cairn.PackID]*stuckPack), asked: make(map[place]moment), tried: make(map[cairn.NodeID]moment), listing: make(map[cairn.NodeID]bool), verbs: make(map[string]*running)}
 	if err := s.load(); err != nil {
 		return nil, err
 	}

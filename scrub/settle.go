@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cairn-storage/cairn"
@@ -13,11 +14,12 @@ import (
 // settleMarks looks a second time at what was marked an hour of observed time
 // ago: shards that were not there, files that are in no row, packs that the
 // index does not know.
-func (s *Scrub) settleMarks(ctx context.Context) (r Report) {
+func (s *Scrub) settleMarks(ctx context.Context, background bool) (r Report) {
 	v := s.view()
 	if len(v.order) == 0 {
 		return r
 	}
+	resting := s.resting(v.now, background)
 	s.mu.Lock()
 	doubts := s.marks.due(doubted, v.now, s.c.Again)
 	extras := s.marks.due(extra, v.now, s.c.Again)
@@ -36,9 +38,12 @@ func (s *Scrub) settleMarks(ctx context.Context) (r Report) {
 		if ctx.Err() != nil {
 			return r
 		}
+		if resting(p) {
+			continue
+		}
 		s.settleExtra(ctx, v, p, &r)
 	}
-	s.settleStrangers(ctx, v, strangers, &r)
+	s.settleStrangers(ctx, v, strangers, resting, &r)
 	s.pruneWrong(v)
 	return r
 }
@@ -54,6 +59,29 @@ func (s *Scrub) pruneWrong(v *view) {
 			s.forget(p)
 		}
 	}
+}
+
+// resting returns what tells that nodes were asked about a place less than an
+// hour ago, to no end: the background does not ask every minute. A person's scrub
+// does.
+func (s *Scrub) resting(now moment, background bool) func(place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.asked, func(_ place, at moment) bool { return now.since(at) >= s.c.Again })
+	return func(p place) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, ok := s.asked[p]
+		return ok && background
+	}
+}
+
+// toNoEnd notes that nodes were asked about a place, or about a pack at none.
+func (s *Scrub) toNoEnd(p place) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked[p] = now
 }
 
 func (s *Scrub) dropMark(k kind, p place) {
@@ -80,6 +108,11 @@ func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
 	if err != nil {
 		return
 	}
+	if int(p.Index) >= row.Params.Coding.N() {
+		s.dropMark(extra, p)
+		s.noShard(p, r) // a name that nobody here ever gave
+		return
+	}
 	if row.State >= index.Retiring && !recorded(row, p.Location) && s.c.Adopt != nil {
 		// The store deletes it with the others, when it may.
 		if _, err := s.c.Adopt(ctx, p.pack, []cairn.Location{p.Location}); err == nil {
@@ -87,7 +120,7 @@ func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
 		}
 		return
 	}
-	if row.State != index.Spread || recorded(row, p.Location) || int(p.Index) >= row.Params.Coding.N() || v.of(p.Node).is == gone {
+	if row.State != index.Spread || recorded(row, p.Location) || v.of(p.Node).is == gone {
 		s.dropMark(extra, p)
 		return
 	}
@@ -107,6 +140,12 @@ func (s *Scrub) settleExtra(ctx context.Context, v *view, p place, r *Report) {
 	s.removeExtra(ctx, row, p, r)
 }
 
+// noShard tells of a file that has the name of a shard and is none.
+func (s *Scrub) noShard(p place, r *Report) {
+	r.NoShards++
+	s.c.Log.Warn("a file has the name of a shard and is none; it is left where it is", "node", s.name(p.Node), "pack", p.pack, "shard", p.Index)
+}
+
 // doubles reports whether the row has another shard on the node of p.
 func doubles(row index.PackRow, p place) bool {
 	return slices.ContainsFunc(row.At, func(l cairn.Location) bool { return l.Node == p.Node && l.Index != p.Index })
@@ -124,10 +163,12 @@ func (s *Scrub) takeUp(ctx context.Context, a *assessed, p place, r *Report) {
 		return
 	case errors.Is(err, cairn.ErrCorrupt):
 		// It is no shard. Nobody needs it and nobody may say so: it stays, and
-		// every listing sees it again.
+		// every listing sees it again, until its shard was made again elsewhere.
 		s.dropMark(extra, p)
+		s.noShard(p, r)
 		return
 	case err != nil:
+		s.toNoEnd(p)
 		return
 	}
 	old, err := s.place(p.pack, a, []cairn.Location{p.Location})
@@ -149,6 +190,7 @@ func (s *Scrub) takeUp(ctx context.Context, a *assessed, p place, r *Report) {
 func (s *Scrub) removeExtra(ctx context.Context, row index.PackRow, p place, r *Report) {
 	n := row.Params.Coding.N()
 	if good := s.c.Nodes.Verify(ctx, row.Params, row.At); len(good) < n || !coversAll(good, n) {
+		s.toNoEnd(p)
 		return // it may yet be needed
 	}
 	again, err := s.c.Store.Pack(p.pack)
@@ -177,7 +219,7 @@ func coversAll(at []cairn.Location, n int) bool {
 
 // settleStrangers has packs adopted that stand on nodes and that the index does
 // not know. Nothing is ever removed for being unknown (A7).
-func (s *Scrub) settleStrangers(ctx context.Context, v *view, all []place, r *Report) {
+func (s *Scrub) settleStrangers(ctx context.Context, v *view, all []place, resting func(place) bool, r *Report) {
 	for i := 0; i < len(all) && ctx.Err() == nil; {
 		id := all[i].pack
 		var at []cairn.Location
@@ -185,6 +227,9 @@ func (s *Scrub) settleStrangers(ctx context.Context, v *view, all []place, r *Re
 			if v.of(all[i].Node).is != gone {
 				at = append(at, all[i].Location)
 			}
+		}
+		if resting(place{pack: id}) {
+			continue
 		}
 		if err := s.adopt(ctx, id, at, r); err != nil && ctx.Err() == nil {
 			s.c.Log.Warn("a pack that the index does not know could not be taken up", "pack", id, "at", len(at), "err", err)
@@ -211,6 +256,7 @@ func (s *Scrub) adopt(ctx context.Context, id cairn.PackID, at []cairn.Location,
 	case !errors.Is(err, cairn.ErrNotExist):
 		return err
 	}
+	s.toNoEnd(place{pack: id}) // unless it comes to one
 	t, err := s.c.Nodes.Trailer(ctx, id, at)
 	if errors.Is(err, cairn.ErrCorrupt) {
 		forget() // a name that a node made up
