@@ -16,12 +16,16 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/internal/durable"
 )
 
 // machine is a gateway's files in a test, and a shell to use them in.
 type machine struct {
 	t    *testing.T
-	root string // holds cairn.toml, state/ and the nodes
+	root string     // holds cairn.toml, state/ and the nodes
+	fs   durable.FS // nil for this machine's
+	// See env.
+	hung, patience time.Duration
 }
 
 // result is how a command line ended.
@@ -36,7 +40,7 @@ func newMachine(t *testing.T, more string) *machine {
 	root, err := os.MkdirTemp("", "cairn") // short: sockets have short names
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
-	m := &machine{t, root}
+	m := &machine{t: t, root: root, hung: time.Minute, patience: 200 * time.Millisecond}
 	m.configure(more)
 	return m
 }
@@ -66,7 +70,7 @@ func (m *machine) write(name string, mode os.FileMode) string {
 }
 
 func (m *machine) env(out, err io.Writer) *env {
-	return &env{in: strings.NewReader(""), out: out, err: err, getenv: func(string) string { return "" }, patience: 200 * time.Millisecond}
+	return &env{in: strings.NewReader(""), out: out, err: err, getenv: func(string) string { return "" }, patience: m.patience, hung: m.hung, fs: m.fs}
 }
 
 // run is `cairn ARGS... --config FILE`.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cairn-storage/cairn/internal/durable"
 )
 
 // env is what a verb has around it.
@@ -25,12 +27,25 @@ type env struct {
 	// patience is how long a gateway may take from its lock to its socket, and
 	// a verb to give the store back.
 	patience time.Duration
+	// hung is how long the disk or the gateway may take before a verb that must
+	// answer soon goes on without.
+	hung time.Duration
+
+	fs durable.FS // the disk, where it is another than this machine's; for tests
 
 	again string // what a person who interrupts the verb is told, set by dispatch
 
 	mu    sync.Mutex
 	said  time.Time // when the last line of progress was written; guarded by mu
 	width int       // of the line of progress that stands on the terminal; guarded by mu
+}
+
+// disk is where the store stands.
+func (e *env) disk() durable.FS {
+	if e.fs != nil {
+		return e.fs
+	}
+	return durable.OS()
 }
 
 // printf writes to the output of the verb.

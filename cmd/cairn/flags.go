@@ -26,6 +26,7 @@ type flags struct {
 	v         verb
 	e         *env
 	inGateway bool // the operation was carried out inside a running gateway
+	waits     awaited
 }
 
 // newFlags begins the flag set of v.

@@ -5,8 +5,8 @@
 // table.go (all verbs), env.go, passphrase.go and flags.go (what every verb
 // has), help.go,
 // settings.go (cairn.toml), operation.go (where a verb runs: in this process,
-// or inside the gateway that has the store open) and progress.go (how far it
-// is), then a file for each verb; text.go has the words for sizes and tables.
+// or inside the gateway that has the store open) with soon.go (when neither
+// answers) and progress.go (how far it is), then a file for each verb; text.go has the words for sizes and tables.
 //
 // It decides nothing about objects, packs or nodes: package engine below does.
 package main
@@ -32,7 +32,7 @@ func main() {
 		getenv:  os.Getenv,
 		secret:  askTerminal,
 		columns: func() int { width, _, _ := term.GetSize(int(os.Stderr.Fd())); return width },
-		process: true, patience: 5 * time.Second,
+		process: true, patience: 5 * time.Second, hung: 1600 * time.Millisecond,
 	}, os.Args[1:])
 	stop()
 	os.Exit(status)

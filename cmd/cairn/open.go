@@ -15,15 +15,17 @@ func (f *flags) open(ctx context.Context, c config.Config) (*engine.Engine, erro
 	if err != nil {
 		return nil, err
 	}
-	id, err := engine.Identity(durable.OS(), c.Dir, c.Identity)
+	fs, counts := durable.Count(f.e.disk())
+	fs, calls := durable.Attend(fs)
+	f.waits.set("open "+c.Dir, engine.Disk, calls)
+	id, err := engine.Identity(fs, c.Dir, c.Identity)
 	if err != nil {
 		return nil, err
 	}
 	// A verb reads too little for a cache, and a gateway's cache file is best
 	// left as it is.
 	c.Cache.Limit = 0
-	fs, counts := durable.Count(durable.OS())
-	return engine.Open(ctx, engine.Config{FS: fs, Counts: counts, File: c, Identity: id, Log: log})
+	return engine.Open(ctx, engine.Config{FS: fs, Counts: counts, Calls: calls, File: c, Identity: id, Log: log})
 }
 
 // closePatience bounds the end of an engine; what is not done by then is done

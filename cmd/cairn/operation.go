@@ -40,6 +40,7 @@ func (o operation[A, R]) verb(e *engine.Engine) admin.Verb {
 // store opened here.
 func (o operation[A, R]) do(ctx context.Context, f *flags, args A) (R, error) {
 	var out R
+	f.waits.set("read cairn.toml", engine.Disk, nil)
 	c, err := f.settings()
 	if err != nil {
 		return out, err
@@ -60,6 +61,7 @@ func (o operation[A, R]) do(ctx context.Context, f *flags, args A) (R, error) {
 		return out, err
 	case g != nil:
 		f.inGateway = true
+		f.waits.set(c.Admin.Socket, engine.Gateway, nil)
 		err = g.Call(ctx, o.name, args, progress, &out)
 		return out, err
 	}
@@ -90,6 +92,7 @@ func (o operation[A, R]) here(ctx context.Context, e *engine.Engine, args A, pro
 func (f *flags) reach(ctx context.Context, c config.Config) (*admin.Client, *engine.Engine, error) {
 	deadline := time.Now().Add(f.e.patience)
 	for {
+		f.waits.set("open "+c.Admin.Socket, engine.Disk, nil)
 		g, err := admin.Dial(ctx, c.Admin.Socket)
 		if !errors.Is(err, cairn.ErrNotExist) {
 			return g, nil, err
@@ -98,6 +101,7 @@ func (f *flags) reach(ctx context.Context, c config.Config) (*admin.Client, *eng
 		if !errors.Is(err, engine.ErrInUse) {
 			return nil, e, err
 		}
+		f.waits.set(c.Dir, engine.Holder, nil)
 		if time.Now().After(deadline) {
 			return nil, nil, fmt.Errorf("%w; no gateway listens at %s: is that the admin.socket it was started with?", err, c.Admin.Socket)
 		}

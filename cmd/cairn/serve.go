@@ -100,13 +100,14 @@ func (s *served) open(ctx context.Context) (err error) {
 			return fmt.Errorf("%w; admin.listen in cairn.toml sets another", err)
 		}
 	}
-	fs, counts := durable.Count(durable.OS())
+	fs, counts := durable.Count(s.e.disk())
+	fs, calls := durable.Attend(fs)
 	for deadline := time.Now().Add(s.e.patience); ; {
 		// A registry of its own for each try: an engine that did not open has
 		// put its metrics there.
 		s.reg = prometheus.NewRegistry()
 		s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		s.engine, err = engine.Open(ctx, engine.Config{FS: fs, Counts: counts, File: s.c, Identity: id, Log: s.log, Registry: s.reg})
+		s.engine, err = engine.Open(ctx, engine.Config{FS: fs, Counts: counts, Calls: calls, File: s.c, Identity: id, Log: s.log, Registry: s.reg})
 		if !errors.Is(err, engine.ErrInUse) || time.Now().After(deadline) {
 			break
 		}

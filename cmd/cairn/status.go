@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
 )
 
@@ -46,20 +48,26 @@ func runStatus(ctx context.Context, e *env, v verb, args []string) error {
 		}
 		return runWithout(ctx, f, strings.Split(*without, ","))
 	}
-	s, err := statusOf().do(ctx, f, none{})
+	s, late, err := statusOf().soon(ctx, f, none{})
 	if err != nil {
 		return err
+	}
+	serving := false
+	if late != nil {
+		s, serving = late.Status(), late.By == engine.Gateway
+	} else {
+		serving = f.inGateway
 	}
 	if f.json {
 		err = e.json(struct {
 			engine.Status
 			Serving bool `json:"serving"`
-		}{s, f.inGateway})
+		}{s, serving})
 	} else {
-		e.printf("%s", statusText(s, f.inGateway))
+		e.printf("%s", statusText(s, serving))
 	}
 	if err == nil && *check {
-		return checked(s.State, f.inGateway)
+		return checked(s.State, serving)
 	}
 	return err
 }
@@ -95,9 +103,12 @@ func runWithout(ctx context.Context, f *flags, of []string) error {
 	for i := range of {
 		of[i] = strings.TrimSpace(of[i])
 	}
-	out, err := statusWithout().do(ctx, f, names{of})
+	out, late, err := statusWithout().soon(ctx, f, names{of})
 	if err != nil {
 		return err
+	}
+	if late != nil {
+		return fmt.Errorf("%s does not answer for %s now: what would stay readable is not known: %w", late.What, ago(late.Took.Seconds()), cairn.ErrUnavailable)
 	}
 	if f.json {
 		return f.e.json(out)

@@ -37,6 +37,9 @@ func statusText(s engine.Status, serving bool) string {
 	if len(s.Nodes) > 0 {
 		b.WriteString(nodesTable(s.Nodes))
 	}
+	if s.AsOf.IsZero() {
+		return b.String()
+	}
 	b.WriteString(totalsText(s))
 	if len(s.Nodes) > 0 {
 		b.WriteString(recoverableText(s.Recoverable))

@@ -8,7 +8,8 @@
 // vfs.FS), errors.go (classes), whole.go (small files, replaced whole), os.go
 // and lock_*.go (the real one), mem.go, tree.go, change.go, treefs.go,
 // treefile.go and treelock.go (the one in memory, and what a power loss
-// leaves of it), watch.go and watchfs.go (steps and hooks), count.go, slow.go.
+// leaves of it), watch.go and watchfs.go (steps and hooks), count.go, slow.go;
+// around.go with attend.go and hang.go (calls that a disk does not answer).
 //
 // It refuses to know what is in the files, and it never retries.
 package durable

@@ -8,7 +8,7 @@
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
 // measure.go, check.go, set.go, option.go and remove.go (the nodes), declare.go
 // (what cairn.toml declares), status.go, glance.go, holdings.go, durability.go,
-// judge.go, growth.go, recoverable.go and metrics.go (all figures in one, and
+// judge.go with judge_nodes.go, judge_packs.go and words.go, growth.go, recoverable.go and metrics.go (all figures in one, and
 // what they mean), care.go, work.go, compact.go, purge.go, conduct.go and pace.go
 // (what looks after the shards, and what a person asks of it), progress.go,
 // texts.go (files for a node's owner), disk.go (how fast a disk is); roots.go
@@ -62,6 +62,7 @@ type Config struct {
 	Log      *slog.Logger          // nil logs nothing
 	Registry prometheus.Registerer // takes the metrics of this one engine; nil for none
 	Counts   *durable.Counter      // of FS, for Status; nil where nobody counts
+	Calls    *durable.Attendance   // of FS, for Status; nil where nobody looks
 
 	// How patient the gateway is with nodes; zero for the defaults of each
 	// package.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cache"
+	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cairn-storage/cairn/scrub"
 	"github.com/cairn-storage/cairn/store"
@@ -28,13 +29,16 @@ type local struct {
 	at     time.Time // it was read
 }
 
-// glancePatience is how long Status waits for this machine before it goes on
-// with what it saw last.
 const (
+	// glancePatience is how long Status waits for this machine before it goes on
+	// with what it saw last.
 	glancePatience = time.Second
 	// glanceFirst is the same when nothing was seen yet, as at the start of a
-	// gateway.
+	// gateway, and the disk answers: then it is counting.
 	glanceFirst = 20 * time.Second
+	// hungCall is how long one call of the disk may take before it counts as one
+	// that does not answer.
+	hungCall = 2 * time.Second
 )
 
 // glance looks at this machine for whoever asks, once at a time, so that a disk
@@ -43,7 +47,7 @@ type glance struct {
 	mu    sync.Mutex
 	last  *local        // guarded by mu, as all below
 	err   error         // of the last look
-	busy  chan struct{} // closed when the.look under way ends; nil without one
+	busy  chan struct{} // closed when the look under way ends; nil without one
 	since time.Time     // it began
 	next  time.Time     // when where packs stand is worth counting again
 	// careNext is the same for how they are looked after.
@@ -51,13 +55,20 @@ type glance struct {
 }
 
 // glance returns what this machine says, and for how long it has been silent:
-// zero when it was asked since the call. ErrUnavailable when it never answered.
+// zero when it was asked since the call. What it says has no time (at) when it
+// never answered.
 func (e *Engine) glance(ctx context.Context) (local, time.Duration, error) {
-	g, called := &e.look, time.Now()
-	patience := time.NewTimer(g.patience())
-	defer patience.Stop()
+	return e.look.ask(ctx, func() (local, error) { return e.readLocal(context.WithoutCancel(ctx)) }, e.c.Calls)
+}
+
+// ask has read look, and does not wait long for it while a call of the disk is
+// not answered.
+func (g *glance) ask(ctx context.Context, read func() (local, error), calls *durable.Attendance) (local, time.Duration, error) {
+	called := time.Now()
+	tick := time.NewTicker(glancePatience / 4)
+	defer tick.Stop()
 	for {
-		busy, since := g.join(func() (local, error) { return e.readLocal(context.WithoutCancel(ctx)) })
+		busy, since := g.join(read)
 		select {
 		case <-busy:
 			if since.Before(called) { // it may have passed by what has changed since
@@ -67,19 +78,42 @@ func (e *Engine) glance(ctx context.Context) (local, time.Duration, error) {
 			return l, 0, err
 		case <-ctx.Done():
 			return local{}, 0, ctx.Err()
-		case <-patience.C:
+		case <-tick.C:
 		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		silent := time.Since(since)
-		if g.last == nil {
-			return local{}, 0, fmt.Errorf("the disk of %s has not answered for %v: %w", e.c.File.Dir, silent.Round(time.Second), cairn.ErrUnavailable)
+		waited := time.Since(called)
+		if last := g.seen(); last != nil {
+			if waited < glancePatience {
+				continue
+			}
+			return *last, time.Since(since), nil
 		}
-		return *g.last, silent, nil
+		if _, took := calls.Longest(); took < glancePatience*3/4 && waited < glanceFirst {
+			continue
+		}
+		return local{}, time.Since(since), nil
 	}
 }
 
-// join returns the.look under way, or begins one; Close waits for it.
+// silent is for how long this machine has not answered, and the call that it
+// does not answer if that is known: a look may pass by a call that hangs.
+func (e *Engine) silent(look time.Duration) (time.Duration, string) {
+	call, took := e.c.Calls.Longest()
+	if look == 0 && took < hungCall {
+		return 0, ""
+	}
+	return max(look, took), call
+}
+
+// errSilent is the error of those who need what this machine never said.
+func (e *Engine) errSilent(look time.Duration) error {
+	silent, call := e.silent(look)
+	if call == "" {
+		call = e.c.File.Dir
+	}
+	return fmt.Errorf("this machine's disk has not answered for %v (%s): %w", silent.Round(time.Second), call, cairn.ErrUnavailable)
+}
+
+// join returns the look under way, or begins one; Close waits for it.
 func (g *glance) join(read func() (local, error)) (busy <-chan struct{}, since time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,14 +134,11 @@ func (g *glance) join(read func() (local, error)) (busy <-chan struct{}, since t
 	return g.busy, g.since
 }
 
-// patience is how long to wait for a look.
-func (g *glance) patience() time.Duration {
+// seen is what was read last; nil before there is any.
+func (g *glance) seen() *local {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.last == nil {
-		return glanceFirst
-	}
-	return glancePatience
+	return g.last
 }
 
 // result is what the last look that ended found.
@@ -120,7 +151,7 @@ func (g *glance) result() (local, error) {
 	return *g.last, nil
 }
 
-// settleGlance waits for the.look under way, if there is one.
+// settleGlance waits for the look under way, if there is one.
 func (e *Engine) settleGlance(ctx context.Context) {
 	e.look.mu.Lock()
 	busy := e.look.busy

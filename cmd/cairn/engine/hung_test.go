@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -124,5 +125,53 @@ func TestStatusSaysThatTheDiskHangs(t *testing.T) {
 	e.kit.mu.Unlock()
 	if s, err = e.Status(t.Context()); err != nil || s.Silent > 0 {
 		t.Errorf("silent for %.1f s, %v", s.Silent, err)
+	}
+}
+
+// TestALookAtThisMachineDoesNotWaitForItsDisk: by a clock of its own, how long
+// whoever asks is made to wait, and what is said then.
+func TestALookAtThisMachineDoesNotWaitForItsDisk(t *testing.T) {
+	for _, c := range []struct {
+		what         string
+		seen, hangs  bool // something was read before; a call of the disk is not answered
+		takes, waits time.Duration
+		known        bool
+		silent       time.Duration
+	}{
+		{"it answers", true, false, time.Millisecond, time.Millisecond, true, 0},
+		{"it counts for a while", true, false, 5 * time.Second, time.Second, true, time.Second},
+		{"it counts for the first time", false, false, 5100 * time.Millisecond, 5100 * time.Millisecond, true, 0},
+		{"it hangs", true, true, time.Hour, time.Second, true, time.Second},
+		{"it hangs from the start", false, true, time.Hour, 750 * time.Millisecond, false, 750 * time.Millisecond},
+		{"something else hangs from the start", false, false, time.Hour, glanceFirst, false, glanceFirst},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hung, hang := durable.Hangs(durable.NewMem())
+				disk, calls := durable.Attend(hung)
+				g := &glance{}
+				if c.seen {
+					_, _, err := g.ask(t.Context(), func() (local, error) { return local{at: time.Now()}, nil }, calls)
+					must(t, err)
+				}
+				if c.hangs {
+					hang.Stop("")
+				}
+				start := time.Now()
+				l, silent, err := g.ask(t.Context(), func() (local, error) {
+					_, _ = disk.List("/")
+					time.Sleep(c.takes)
+					return local{at: time.Now()}, nil
+				}, calls)
+				must(t, err)
+				if took := time.Since(start); took != c.waits || silent != c.silent || l.at.IsZero() == c.known {
+					t.Errorf("after %v: silent for %v, as of %v", took, silent, l.at)
+				}
+				hang.Go()
+				if busy := g.busy; busy != nil {
+					<-busy
+				}
+			})
+		})
 	}
 }

@@ -153,8 +153,11 @@ func TestJudge(t *testing.T) {
 		{"the stage is full", three, "a:ok b:ok c:ok", func(s *Status) { s.StagedBytes = 97 }, AtRisk, "writes wait", "cairn flush"},
 		{"bytes are here only for too long", three, "a:ok b:ok c:ok", func(s *Status) { s.HereOnly, s.OldestHere = 1<<20, 1000 }, Degraded, "every object is readable", "cairn flush"},
 		{"bytes are here only for a moment", three, "a:ok b:ok c:ok", func(s *Status) { s.HereOnly, s.OldestHere = 1<<20, 30 }, Whole, "every object is readable", ""},
-		{"the disk hangs", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent = 12 }, AtRisk, "this machine is not well", "cairn events"},
-		{"the disk is slow", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent = 2 }, Whole, "every object", ""},
+		{"the disk hangs", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent = 12 }, AtRisk, "this machine's disk does not answer", "cairn events"},
+		{"the disk is slow", three, "a:ok b:ok c:ok", func(s *Status) { s.Silent, s.Hangs = 2, "sync stage/3" }, Degraded, "this machine's disk does not answer", "cairn events"},
+		{"nothing was ever read of this machine", three, "a:ok b:ok c:ok", func(s *Status) { s.AsOf, s.Silent, s.Durability = time.Time{}, 2, Durability{} }, AtRisk, "how the packs stand is not known", "cairn events"},
+		{"nodes were asked only just now", three, "a:held b:held c:held", func(s *Status) { s.Uptime, s.Fleet.Coding = 2, "" }, Degraded, "asked only just now", "cairn status"},
+		{"nodes are held for long", three, "a:held b:held c:held", func(s *Status) { s.Fleet.Coding = "" }, AtRisk, "no node takes shards", "cairn node list"},
 		{"another gateway writes", three, "a:ok b:ok c:ok", func(s *Status) { s.Recoverable.Forks = []string{"x"} }, AtRisk, "another gateway", "two gateways"},
 		{"several lied at once", three, "a:ok b:ok c:ok", func(s *Status) { s.Alarm = "several" }, Degraded, "every object", "cairn events"},
 		{"the stage was damaged", three, "a:ok b:ok c:ok", func(s *Status) { s.Damage = []string{"a hole"} }, AtRisk, "not well", ""},
@@ -166,7 +169,7 @@ func TestJudge(t *testing.T) {
 			}
 			h, err := holdingsOf(c.packs)
 			must(t, err)
-			s := Status{Nodes: states(c.nodes), Fleet: FleetReport{Coding: "2+1"}}
+			s := Status{Nodes: states(c.nodes), Fleet: FleetReport{Coding: "2+1"}, AsOf: time.Now(), Uptime: 600}
 			s.Durability = durability(h, s.Nodes, s.Fleet.Coding)
 			s.StageLimit = 100
 			if c.change != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -41,9 +42,13 @@ type Status struct {
 	CacheHits   float64     `json:"cache_hits"` // share of block reads, 0 to 1
 	Uptime      float64     `json:"uptime_s"`
 	Recoverable Recoverable `json:"recovery"`
-	// Silent is for how long this machine's disk has not answered, seconds; the
-	// figures of packs and objects are from before. 0 while it does.
+	// Silent is for how long this machine's disk has not answered, seconds, and
+	// Hangs the call it does not answer, if known; 0 and empty while it does.
 	Silent float64 `json:"disk_silent_s"`
+	Hangs  string  `json:"disk_hangs,omitempty"`
+	// AsOf is when the figures of packs, objects and recovery were read from this
+	// machine; zero when they never could be, and then all of them are.
+	AsOf time.Time `json:"as_of"`
 }
 
 // Todo is one thing for a person to do.
@@ -102,7 +107,9 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	st := l.store
 	key := e.c.Identity.Sign().Public()
 	out := Status{StoreID: e.ID.Short(), StoreKey: e.ID.String(), GatewayKey: hex.EncodeToString(key[:]), Status: st, HereOnly: st.OnlyHere,
-		Fleet: e.fleetReport(st.Coding), Uptime: time.Since(e.started).Seconds(), Silent: silent.Seconds()}
+		Fleet: e.fleetReport(cmp.Or(st.Coding, e.c.File.Store.Coding.String())), Uptime: time.Since(e.started).Seconds(), AsOf: l.at}
+	silent, out.Hangs = e.silent(silent)
+	out.Silent = silent.Seconds()
 	if e.c.Counts != nil {
 		out.Disk = e.c.Counts.Counts()
 		out.Fsyncs = out.Disk.Fsyncs()
@@ -112,10 +119,12 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		out.CacheHits = float64(hits) / float64(hits+c.Misses)
 	}
 	out.Nodes, out.Alarm = e.nodeStates(l)
-	out.Durability = durability(l.packs, out.Nodes, out.Fleet.Coding)
+	if l.packs != nil {
+		out.Durability = durability(l.packs, out.Nodes, out.Fleet.Coding)
+		out.FullIn = fullIn(l.growth, grown{l.at, l.packs.sum.Bytes}, out.Fleet.Usable)
+	}
 	out.Recoverable = l.rec
 	out.Care = l.care
-	out.FullIn = fullIn(l.growth, grown{l.at, l.packs.sum.Bytes}, out.Fleet.Usable)
 	out.Recoverable.Checkpoint, out.Recoverable.CheckpointAge = st.Checkpoint > 0, st.CheckpointAge
 	judge(&out, time.Duration(e.c.File.Store.Flush.Max))
 	return out, nil
@@ -124,9 +133,12 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 // Without is what would be left of the store if nodes were gone: named one by
 // one, or by their operators.
 func (e *Engine) Without(ctx context.Context, names []string) (Without, error) {
-	l, _, err := e.glance(ctx)
+	l, silent, err := e.glance(ctx)
 	if err != nil {
 		return Without{}, err
+	}
+	if l.at.IsZero() {
+		return Without{}, e.errSilent(silent)
 	}
 	nodes, _ := e.nodeStates(l)
 	return without(l.packs, nodes, l.store.Coding, names)
