@@ -157,7 +157,7 @@ func TestHostKeyIsShownToAPerson(t *testing.T) {
 }
 
 func TestStatusTextTellsWhatToDo(t *testing.T) {
-	s := engine.Status{StoreID: "4f1c-9a20", State: engine.AtRisk, Summary: "every object is readable and writes go on; no node may fail (1 when whole)", Wrong: []string{"bob: down: does not answer for 55m"},
+	s := engine.Status{AsOf: time.Now(), StoreID: "4f1c-9a20", State: engine.AtRisk, Summary: "every object is readable and writes go on; no node may fail (1 when whole)", Wrong: []string{"bob: down: does not answer for 55m"},
 		Do: []engine.Todo{{Command: "cairn flush", Text: "sends them"}, {Text: "bring back bob"}}, Wait: []string{"repair runs by itself", "the kit is old"},
 		Status:   store.Status{Objects: 4722118, Bytes: 118 << 30, Packs: 7561, StagedBytes: 43 << 20, StageLimit: 20 << 30, OldestHere: 75, Writes: 2000},
 		HereOnly: 41 << 20, Fsyncs: 310, CacheHits: 0.91, FullIn: 210, Care: &scrub.Health{Packs: 1, Nines: 5.13, Oldest: 12 * 86400, Coverage: make([]scrub.Coverage, 2)}, Uptime: 7260,
