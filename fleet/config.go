@@ -57,9 +57,9 @@ type Config struct {
 	// Bwlimit is how many bytes a second all background work together may move
 	// at a moment; 0 and less, and nil, is no bound.
 	Bwlimit func(time.Time) int64
-	// Notice is told in words what became of a node. It may be called from many
-	// places and must not wait. Optional.
-	Notice func(text string, node cairn.NodeID)
+	// Notice is told what became of a node. It may be called from many places and
+	// must not wait. Optional.
+	Notice func(Change)
 	// Watch is how often nodes that failed are tried; default 2 seconds.
 	Watch    time.Duration
 	Log      *slog.Logger

@@ -81,11 +81,7 @@ func (n *node) show(now time.Time) {
 	if n.f.c.Notice == nil || before == "" && state == "ok" {
 		return
 	}
-	text := fmt.Sprintf("node %s is %s", n.Name, state)
-	if why != "" {
-		text += ": " + why
-	}
-	n.f.c.Notice(text, n.ID)
+	n.f.c.Notice(Change{n.ID, n.Name, state, why})
 }
 
 // word is the node's state and the reason for it; link.mu is held.

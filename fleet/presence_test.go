@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -20,10 +21,10 @@ type notices struct {
 }
 
 func (n *notices) tune(c *Config) {
-	c.Notice = func(text string, _ cairn.NodeID) {
+	c.Notice = func(ch Change) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		n.all = append(n.all, text)
+		n.all = append(n.all, strings.TrimSuffix(fmt.Sprintf("node %s is %s: %s", ch.Name, ch.State, ch.Why), ": "))
 	}
 }
 

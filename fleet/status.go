@@ -35,6 +35,14 @@ type NodeStatus struct {
 	Traffic, TrafficLimit int64
 }
 
+// Change is a state that a node has come to.
+type Change struct {
+	Node  cairn.NodeID
+	Name  string
+	State string // as in NodeStatus
+	Why   string // empty when it is ok
+}
+
 // Status lists the nodes in order of id, and an alarm over all of them if any.
 func (f *Fleet) Status() ([]NodeStatus, string) {
 	var out []NodeStatus

@@ -90,7 +90,7 @@ func eventText(e events.Event) string {
 	var facts []string
 	for _, f := range e.Facts {
 		switch f.Key {
-		case "err", "why", "what":
+		case "err", "why", "what", "state":
 			facts = append(facts, f.Value)
 		default:
 			facts = append(facts, strings.ReplaceAll(f.Key, "_", " ")+" "+f.Value)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -78,14 +77,12 @@ func (c caredFor) Spend(ctx context.Context, id cairn.NodeID, n int64) error {
 }
 
 // notice puts into the log what became of a node.
-func (e *Engine) notice(text string, id cairn.NodeID) {
-	name := id.String()
-	if rest, ok := strings.CutPrefix(text, "node "); ok {
-		if n, what, ok := strings.Cut(rest, " is "); ok {
-			name, text = n, what
-		}
+func (e *Engine) notice(c fleet.Change) {
+	of := []any{"node", c.Name, "state", c.State}
+	if c.Why != "" {
+		of = append(of, "why", c.Why)
 	}
-	e.c.Log.Info("is now", "node", name, "what", text)
+	e.c.Log.Info("is now", of...)
 }
 
 // needCare is the error of verbs that a look at the store cannot carry out.
