@@ -127,7 +127,7 @@ type Stage struct {
 	// wait and then are refused. At least 64MiB. Default "20GiB".
 	Limit Size `toml:"limit"`
 	// Settle is how long a fully spread pack is kept in the stage before it is
-	// released. Default "10m".
+	// released; "0s" releases it at once, up to 7d. Default "10m".
 	Settle Duration `toml:"settle"`
 }
 
@@ -181,8 +181,8 @@ type Node struct {
 	KeyFile string `toml:"key_file"`
 	// PasswordFile holds the password that logs in; one line.
 	PasswordFile string `toml:"password_file"`
-	// Capacity is how much cairn may use there. Default: what the node says it
-	// has free.
+	// Capacity is how much cairn may use there, more than nothing. Default: what
+	// the node says it has free.
 	Capacity Size `toml:"capacity"`
 	// Site is the place it stands at, for people and for placement.
 	Site string `toml:"site"`

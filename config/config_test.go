@@ -328,3 +328,46 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestZeroIsNeverTakenForUnset: every size, duration and number of the file is
+// either refused when it is zero, with a word that says what to write, or means
+// just that.
+func TestZeroIsNeverTakenForUnset(t *testing.T) {
+	means := map[string]func(Config) bool{
+		"stage.settle": func(c Config) bool { return c.Stage.Settle == 0 },
+		"cache.limit":  func(c Config) bool { return c.Cache.Limit == 0 },
+		"cache.memory": func(c Config) bool { return c.Cache.Memory == 0 },
+	}
+	tried := 0
+	for _, k := range keys() {
+		zero, ok := map[shape]string{aSize: `"0B"`, aDuration: `"0s"`, aNumber: "0"}[k.shape]
+		if k.key == "node.traffic" || k.key == "node.hours" {
+			zero, ok = `"0"`, true
+		}
+		if !ok {
+			continue
+		}
+		tried++
+		list, key, inList := strings.Cut(k.key, ".")
+		text := k.key + " = " + zero
+		switch {
+		case inList && list == "node":
+			text = "[[node]]\nname = \"a\"\nremote = \"local:/a\"\n" + key + " = " + zero
+		case inList && list == "keep":
+			text = "[[keep]]\nname = \"a\"\nfile = \"/a\"\n" + key + " = " + zero
+		}
+		c, err := Parse("cairn.toml", []byte(text))
+		is := means[k.key]
+		switch {
+		case is == nil && (err == nil || !errors.Is(err, cairn.ErrInvalid)):
+			t.Errorf("%s of zero is taken, for what? %v", k.key, err)
+		case is == nil && !strings.Contains(err.Error(), key):
+			t.Errorf("%s of zero: the key is not named: %v", k.key, err)
+		case is != nil && (err != nil || !is(c)):
+			t.Errorf("%s of zero: %v, %+v", k.key, err, c)
+		}
+	}
+	if tried < 14 {
+		t.Errorf("only %d keys have a zero", tried)
+	}
+}

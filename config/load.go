@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -157,7 +158,42 @@ func (w *walker) value(p *unstable.Parser, expr *unstable.Node, table string) {
 	// The decoder would find this too, but cannot name a key in an inline table.
 	if err := want.read(value.Data); err != nil {
 		w.errs = append(w.errs, fmt.Errorf("%s:%d: %s: %w", w.name, line, key, err))
+		return
 	}
+	if by := byDefault(key); by != "" && isZero(want.shape, value.Data) {
+		w.fail(line, "%q is %s: leave it out for %s", key, value.Data, by)
+	}
+}
+
+// byDefault is what holds where a key of a list of tables is left out, and what
+// its zero would be taken for: empty for all other keys, whose defaults are there
+// before the file is read.
+func byDefault(key string) string {
+	switch key {
+	case "keep.every":
+		return "one hour"
+	case "keep.keep":
+		return "the last 3"
+	case "node.capacity":
+		return "what the node says it has free; a node that is to take nothing is paused: cairn node set NAME --state paused"
+	}
+	return ""
+}
+
+// isZero reports that a value that reads is nothing, in whatever unit.
+func isZero(s shape, data []byte) bool {
+	switch text := string(data); s {
+	case aSize:
+		n, err := ParseSize(text)
+		return err == nil && n == 0
+	case aDuration:
+		d, err := ParseDuration(text)
+		return err == nil && d == 0
+	case aNumber:
+		n, err := strconv.ParseInt(text, 0, 64)
+		return err == nil && n == 0
+	}
+	return false
 }
 
 func allStrings(array *unstable.Node) bool {

@@ -117,7 +117,7 @@ type Config struct {
 	Coding     string        // "auto" (default) or k+m; a setting in the store wins
 	PackSize   uint32        // bytes of pack, default 16 MiB
 	FlushAge   time.Duration // a log pack is sealed this long after its first record, default 30 s
-	Settle     time.Duration // a spread pack stays staged this long, default 10 min
+	Settle     time.Duration // a spread pack stays staged this long, default 10 min; negative for no time at all
 	StageLimit int64         // bytes, default 20 GiB
 	Memory     int64         // bytes of bodies gathered in memory, default 64 MiB
 	GroupWait  time.Duration // the longest a PUT waits for company, default 10 ms
@@ -174,6 +174,7 @@ func (c *Config) defaults() error {
 	set(&c.PackSize, 16<<20)
 	set(&c.FlushAge, 30*time.Second)
 	set(&c.Settle, 10*time.Minute)
+	c.Settle = max(c.Settle, 0)
 	set(&c.StageLimit, 20<<30)
 	set(&c.Memory, 64<<20)
 	set(&c.GroupWait, 10*time.Millisecond)

@@ -218,8 +218,17 @@ func (e *Engine) storeConfig(keeper store.Roots) store.Config {
 	return store.Config{FS: c.FS, Dir: f.Dir, Nodes: e.Fleet, Store: e.ID,
 		Epochs: s.epochs, Epoch: s.epoch, Sign: c.Identity.Sign(), Box: c.Identity.Secrets(),
 		Roots: keeper, CheckpointEvery: time.Duration(f.Store.Checkpoint), Ack: f.Store.Ack.String(),
-		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: time.Duration(f.Stage.Settle),
+		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: orNone(time.Duration(f.Stage.Settle)),
 		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Clock: clock, Spend: e.rewriting.wait, Log: c.Log, Registry: c.Registry}
+}
+
+// orNone is d for a configuration of which 0 means the default, as it does not
+// in cairn.toml.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // where and used tell the fleet what the store knows. While the store is still
