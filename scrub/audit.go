@@ -33,7 +33,7 @@ func (s *Scrub) auditLoop(ctx context.Context) {
 
 // audit reads one random block of a random shard of a random pack.
 func (s *Scrub) audit(ctx context.Context) {
-	c, err := s.recent(ctx, time.Hour)
+	c, err := s.recent(ctx, time.Hour, tookLong, healthMost)
 	if err != nil || c == nil || c.packs == 0 {
 		return
 	}

@@ -1,11 +1,9 @@
 package scrub
 
 import (
-	"bytes"
 	"cmp"
 	"container/heap"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +19,7 @@ type census struct {
 	took     time.Duration
 	partial  bool // it was cut off for taking too long
 	packs    int64
+	bytes    int64 // of them, not of their shards
 	staged   int64 // packs whose shards the store itself sees to yet
 	patterns map[string]*pattern
 	rest     figures // of packs on sets beyond patternsMost, as the nodes stood then
@@ -35,22 +34,8 @@ type census struct {
 // load is what stands on one node.
 type load struct{ shards, bytes int64 }
 
-// pattern is the packs of one coding whose shards stand on one set of nodes.
-type pattern struct {
-	coding cairn.Coding
-	nodes  []cairn.NodeID // one for each shard in the row, sorted
-	wrong  int            // shards of them with wrong bytes, on whatever node
-	packs  int64
-	bytes  int64 // of one shard each, summed
-
-	verdict *verdict // at the time of the census; nil before the first
-}
-
-const (
-	patternsMost = 20_000
-	// queueMost bounds the packs that one pass hands to repair.
-	queueMost = 4096
-)
+// queueMost bounds the packs that one pass hands to repair.
+const queueMost = 4096
 
 // candidate is a pack that has something to be made again.
 type candidate struct {
@@ -203,204 +188,4 @@ func (d *verdict) queue(c *census, id cairn.PackID, skip func(cairn.PackID) bool
 			c.stuck = append(c.stuck, x)
 		}
 	}
-}
-
-// tally returns what adds a row to its pattern, which it returns: nil for a row
-// that is unlike others, with wrong shards or two places for one.
-func (s *Scrub) tally(c *census, v *view) func(index.PackRow) *pattern {
-	s.mu.Lock()
-	bad := maps.Clone(s.marks.of[wrong])
-	s.mu.Unlock()
-	var key []byte
-	var nodes []cairn.NodeID
-	return func(row index.PackRow) *pattern {
-		p := row.Params
-		c.packs++
-		c.last = p.ID
-		size := p.FileSize()
-		wrongs, plain := 0, true
-		var seen uint32
-		nodes = nodes[:0]
-		for _, l := range row.At {
-			if int(l.Index) >= p.Coding.N() {
-				continue
-			}
-			n := c.nodes[l.Node]
-			if n == nil {
-				n = &load{}
-				c.nodes[l.Node] = n
-			}
-			n.shards++
-			n.bytes += size
-			if seen&(1<<l.Index) != 0 {
-				plain = false
-				continue
-			}
-			seen |= 1 << l.Index
-			if len(bad) > 0 {
-				if _, is := bad[place{p.ID, l}]; is && v.of(l.Node).is != gone {
-					wrongs, plain = wrongs+1, false
-					continue
-				}
-			}
-			nodes = append(nodes, l.Node)
-		}
-		slices.SortFunc(nodes, func(a, b cairn.NodeID) int { return bytes.Compare(a[:], b[:]) })
-		key = append(key[:0], byte(p.Coding.K), byte(p.Coding.M), byte(wrongs))
-		for _, n := range nodes {
-			key = append(key, n[:]...)
-		}
-		t := c.patterns[string(key)]
-		if t == nil {
-			t = &pattern{coding: p.Coding, wrong: wrongs, nodes: slices.Clone(nodes)}
-			if len(c.patterns) >= patternsMost {
-				t.packs, t.bytes = 1, size
-				c.rest.add(v, t)
-				return nil
-			}
-			c.patterns[string(key)] = t
-		}
-		t.packs++
-		t.bytes += size
-		if !plain {
-			return nil
-		}
-		return t
-	}
-}
-
-// figures is what packs come to at one moment.
-type figures struct {
-	shards                       Shards
-	missing, spare               [cairn.MaxShards + 1]int64 // packs, by how many
-	dead                         int64                      // packs that cannot be read now
-	lost                         int64
-	worst, whole, full           int   // domains that may fail: now, after repair, with all shards on their own
-	packs, mend                  int64 // that worst and full, and whole, are of
-	backPacks, backShards, bytes int64
-	codings                      map[cairn.Coding]int64
-}
-
-// least is the lower of a and b, where a is of so many packs.
-func least(a, b int, packs int64) int {
-	if packs == 0 {
-		return b
-	}
-	return min(a, b)
-}
-
-// add counts the packs of a pattern.
-func (f *figures) add(v *view, t *pattern) {
-	k, n := t.coding.K, t.coding.N()
-	var counts [shardStates]int
-	counts[wrongBytes] = t.wrong
-	domains := make(map[string]int)
-	for _, id := range t.nodes {
-		node := v.of(id)
-		st := stateOf(node, false)
-		counts[st]++
-		if st.good() {
-			domains[v.domain(node)]++
-		}
-	}
-	if none := n - len(t.nodes) - t.wrong; v.all {
-		counts[lost] += none
-	} else {
-		counts[unknown] += none
-	}
-	a := assessed{counts: counts, good: counts[sound] + counts[leavingNode], spare: spareOf(k, domains)}
-	a.row.Params.Coding = t.coding
-	f.missing[n-a.good] += t.packs
-	f.worst = least(f.worst, a.spare, f.packs)
-	f.full = least(f.full, t.coding.M, f.packs)
-	f.packs += t.packs
-	if a.readable() >= k {
-		// What is made again comes to domains that hold none, as far as there are.
-		for i := range min(n-a.good, max(0, v.sound-len(domains))) {
-			domains["made again "+string(rune('a'+i))]++
-		}
-		f.whole = least(f.whole, spareOf(k, domains), f.mend)
-		f.mend += t.packs
-	}
-	switch {
-	case a.mayCome() < k:
-		f.lost += t.packs
-	case a.readable() < k:
-		f.dead += t.packs
-	default:
-		f.spare[max(a.spare, 0)] += t.packs
-	}
-	made := 0
-	for st, c := range counts {
-		if shardState(st).toMake(a.few(), byGrace) {
-			made += c
-		}
-	}
-	if made > 0 {
-		f.backPacks += t.packs
-		f.backShards += int64(made) * t.packs
-		f.bytes += int64(made) * t.bytes
-	}
-	s := &f.shards
-	s.Good += int64(counts[sound]) * t.packs
-	s.Leaving += int64(counts[leavingNode]) * t.packs
-	s.Away += int64(counts[onAway]+counts[onSettled]) * t.packs
-	s.Suspect += int64(counts[onSuspect]+counts[onExpired]) * t.packs
-	s.Quarantined += int64(counts[onQuarantined]+counts[onCondemned]) * t.packs
-	s.Wrong += int64(counts[wrongBytes]) * t.packs
-	s.Missing += int64(counts[lost]+counts[onGone]+counts[onAbsent]) * t.packs
-	s.Unknown += int64(counts[unknown]+counts[onUnseen]) * t.packs
-	if f.codings == nil {
-		f.codings = make(map[cairn.Coding]int64)
-	}
-	f.codings[t.coding] += t.packs
-}
-
-// figures applies the nodes' states of now to a census.
-func (c *census) figures(v *view) figures {
-	f := c.rest // a copy but for the map
-	f.codings = nil
-	for _, t := range c.patterns {
-		f.add(v, t)
-	}
-	return f
-}
-
-// recent is a census that is at most age old, or the last one where another
-// would take long. nil, and no error, before there is any.
-func (s *Scrub) recent(ctx context.Context, age time.Duration) (*census, error) {
-	select {
-	case s.counting <- struct{}{}: // one pass serves all that wait for it
-	case <-ctx.Done():
-		return s.newest(), ctx.Err() // a disk that hangs
-	}
-	defer func() { <-s.counting }()
-	c := s.newest()
-	if c != nil && (time.Since(c.at) < age || c.took > healthMost/4) {
-		return c, nil
-	}
-	fresh, err := s.take(ctx, s.view(), byGrace, func(cairn.PackID) bool { return true }, healthMost)
-	if err != nil {
-		return c, err
-	}
-	s.note(fresh)
-	return s.newest(), nil
-}
-
-// healthMost bounds the pass over the index that a look at the health may cost.
-const healthMost = time.Second
-
-// note keeps a census for Health, unless a whole one would give way to a part.
-func (s *Scrub) note(c *census) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil || s.last.partial || !c.partial {
-		s.last = c
-	}
-}
-
-func (s *Scrub) newest() *census {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
 }

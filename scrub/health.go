@@ -16,21 +16,27 @@ func (s *Scrub) Health(without ...cairn.NodeID) Health {
 	// It ends by itself within healthMost; the life of s is the way out.
 	ctx, cancel := context.WithTimeout(s.life, 2*healthMost)
 	defer cancel()
-	c, err := s.recent(ctx, healthAge)
+	c, err := s.recent(ctx, healthAge, tookLong, healthMost)
 	if err != nil && ctx.Err() == nil {
 		s.c.Log.Warn("the index cannot be looked over", "err", err)
 	}
 	v := s.view().without(without)
-	h := Health{Alarm: v.alarm, ETA: -1, Oldest: 0}
 	if c == nil {
-		return h
+		return Health{Alarm: v.alarm, ETA: -1}
 	}
+	return s.healthOf(c, v)
+}
+
+func (s *Scrub) healthOf(c *census, v *view) Health {
+	h := Health{Alarm: v.alarm, ETA: -1}
 	f := c.figures(v)
 	h.When, h.Partial, h.Packs, h.Shards = c.at, c.partial, c.packs, f.shards
-	h.Missing, h.Spare = trim(f.missing[:]), trim(f.spare[:])
+	h.Missing, h.Spare = packsOf(f.missing[:]), packsOf(f.spare[:])
 	h.Worst, h.Whole, h.Full = f.worst, f.whole, f.full
-	h.Unreadable, h.Lost = f.dead, f.lost
+	h.Unreadable, h.Lost = f.dead.Packs, f.lost.Packs
 	h.BacklogPacks, h.BacklogShards, h.BacklogBytes = f.backPacks, f.backShards, f.bytes
+	h.Bears = Bearing{Sum: Sum{c.packs, c.bytes}, Missing: trim(f.missing[:]), Unreadable: Sum{f.dead.Packs + f.lost.Packs, f.dead.Bytes + f.lost.Bytes}, Lost: f.lost,
+		MayFail: f.worst, MayFailBack: f.back, Domain: v.noun(), Coded: f.codings}
 	s.stuckIn(&h, c)
 	s.coverage(&h, c, v)
 	s.speed(&h, c, f)
@@ -41,11 +47,20 @@ func (s *Scrub) Health(without ...cairn.NodeID) Health {
 const healthAge = 5 * time.Second
 
 // trim cuts what is zero at the end.
-func trim(n []int64) []int64 {
-	for len(n) > 0 && n[len(n)-1] == 0 {
+func trim(n []Sum) []Sum {
+	for len(n) > 0 && n[len(n)-1] == (Sum{}) {
 		n = n[:len(n)-1]
 	}
 	return slices.Clone(n)
+}
+
+// packsOf is the packs of each, without what is zero at the end.
+func packsOf(n []Sum) []int64 {
+	var out []int64
+	for _, s := range trim(n) {
+		out = append(out, s.Packs)
+	}
+	return out
 }
 
 func (s *Scrub) stuckIn(h *Health, c *census) {
@@ -156,11 +171,11 @@ const (
 func (s *Scrub) speed(h *Health, c *census, f figures) {
 	var most cairn.Coding
 	for code, n := range f.codings {
-		if n > f.codings[most] || n == f.codings[most] && code.K > most.K {
+		if n.Packs > f.codings[most].Packs || n.Packs == f.codings[most].Packs && code.K > most.K {
 			most = code
 		}
 	}
-	if f.codings[most] == 0 {
+	if f.codings[most].Packs == 0 {
 		return
 	}
 	var heaviest int64

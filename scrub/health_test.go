@@ -131,6 +131,12 @@ func TestHealthHasNinesAndSaysOnWhatBasis(t *testing.T) {
 	})
 }
 
+// collector sends metrics that it does not describe.
+type collector func(chan<- prometheus.Metric)
+
+func (collector) Describe(chan<- *prometheus.Desc)      {}
+func (c collector) Collect(ch chan<- prometheus.Metric) { c(ch) }
+
 func TestMetricsAreGathered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 3)
@@ -140,13 +146,14 @@ func TestMetricsAreGathered(t *testing.T) {
 		r.spread("2+1", 5_000)
 		r.find()
 		r.full()
+		must(t, reg.Register(collector(func(ch chan<- prometheus.Metric) { r.Health().Collect(ch) })))
 		all, err := reg.Gather()
 		must(t, err)
 		names := make(map[string]bool)
 		for _, m := range all {
 			names[m.GetName()] = true
 		}
-		for _, n := range []string{"age_seconds", "packs", "shards", "backlog_packs", "spare_operators", "round_days", "listings_total", "looks_total"} {
+		for _, n := range []string{"age_seconds", "packs", "shards", "backlog_packs", "spare_operators", "round_days", "node_age_seconds", "node_listed_seconds", "backlog_shards", "backlog_seconds", "listings_total", "looks_total"} {
 			if !names["cairn_scrub_"+n] {
 				t.Errorf("no cairn_scrub_%s among %v", n, names)
 			}

@@ -15,7 +15,7 @@ type metrics struct {
 	listings, lost, made, removed, adopted prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, s *Scrub) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "cairn_scrub_" + name, Help: help})
 	}
@@ -32,14 +32,11 @@ func newMetrics(reg prometheus.Registerer, s *Scrub) (*metrics, error) {
 		return m, nil
 	}
 	if err := errors.Join(reg.Register(m.looks), reg.Register(m.bytes), reg.Register(m.listings), reg.Register(m.lost), reg.Register(m.made),
-		reg.Register(m.removed), reg.Register(m.adopted), reg.Register(gauges{s})); err != nil {
+		reg.Register(m.removed), reg.Register(m.adopted)); err != nil {
 		return nil, fmt.Errorf("scrub: metrics: %w: %w", err, cairn.ErrInvalid)
 	}
 	return m, nil
 }
-
-// gauges are what Health says, asked for when somebody scrapes.
-type gauges struct{ s *Scrub }
 
 // figure is one gauge without labels.
 type figure struct {
@@ -55,7 +52,10 @@ func figuresShown() []figure {
 		{"packs_lost", "Packs of which fewer than k shards exist.", func(h Health) float64 { return float64(h.Lost) }},
 		{"spare_operators", "Operators that may fail, whichever, with every object readable; -1 when one is not.", func(h Health) float64 { return float64(h.Worst) }},
 		{"backlog_packs", "Packs with shards to be made again.", func(h Health) float64 { return float64(h.BacklogPacks) }},
+		{"backlog_shards", "Shards to be made again.", func(h Health) float64 { return float64(h.BacklogShards) }},
 		{"backlog_bytes", "Bytes of shards to be made again.", func(h Health) float64 { return float64(h.BacklogBytes) }},
+		{"backlog_seconds", "How long that takes at the rate of now; -1 while unknown.", func(h Health) float64 { return h.ETA }},
+		{"made_bytes_per_second", "Bytes of shards made a second lately.", func(h Health) float64 { return h.Rate }},
 		{"stuck_packs", "Packs that cannot be mended now.", func(h Health) float64 { return float64(int64(len(h.Stuck)) + h.StuckMore) }},
 		{"nines", "How safe a pack is for a year, -log10 of the chance to lose it.", func(h Health) float64 { return h.Nines }},
 	}
@@ -65,37 +65,30 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("cairn_scrub_"+name, help, labels, nil)
 }
 
-func (g gauges) shards() *prometheus.Desc {
-	return gauge("shards", "Shards by what is known of them.", "state")
-}
-
-func (g gauges) round() *prometheus.Desc {
-	return gauge("round_days", "Days in which every byte of a node is read; 0 while unknown.", "node")
-}
-
-// Describe names them all.
-func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, f := range figuresShown() {
-		ch <- gauge(f.name, f.help)
+// Collect sends what h says, as gauges, to a registry that whoever made h has
+// put itself into: h must not be made anew while somebody scrapes a gateway whose
+// disk hangs.
+func (h Health) Collect(ch chan<- prometheus.Metric) {
+	send := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	ch <- g.shards()
-	ch <- g.round()
-}
-
-// Collect sends the figures of now.
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	h := g.s.Health()
 	for _, f := range figuresShown() {
-		ch <- prometheus.MustNewConstMetric(gauge(f.name, f.help), prometheus.GaugeValue, f.of(h))
+		send(gauge(f.name, f.help), f.of(h))
 	}
+	shards := gauge("shards", "Shards by what is known of them.", "state")
 	for _, x := range []struct {
 		state string
 		n     int64
 	}{{"good", h.Shards.Good}, {"leaving", h.Shards.Leaving}, {"away", h.Shards.Away}, {"suspect", h.Shards.Suspect}, {"quarantined", h.Shards.Quarantined},
 		{"wrong", h.Shards.Wrong}, {"missing", h.Shards.Missing}, {"unknown", h.Shards.Unknown}} {
-		ch <- prometheus.MustNewConstMetric(g.shards(), prometheus.GaugeValue, float64(x.n), x.state)
+		send(shards, float64(x.n), x.state)
 	}
+	round := gauge("round_days", "Days in which every byte of a node is read; 0 while unknown.", "node")
+	proven := gauge("node_age_seconds", "Age of the bytes of a node proven longest ago; -1 while some never were.", "node")
+	listed := gauge("node_listed_seconds", "How long ago the files of a node were listed; -1 for never.", "node")
 	for _, c := range h.Coverage {
-		ch <- prometheus.MustNewConstMetric(g.round(), prometheus.GaugeValue, c.Days, c.Name)
+		send(round, c.Days, c.Name)
+		send(proven, c.Oldest, c.Name)
+		send(listed, c.Listed, c.Name)
 	}
 }

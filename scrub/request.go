@@ -100,6 +100,8 @@ type Health struct {
 	Unreadable int64  `json:"unreadable"` // packs: fewer than k shards now, but enough may come back
 	Lost       int64  `json:"lost"`       // packs: fewer than k shards even if every node came back
 	Shards     Shards `json:"shards"`
+	// Bears is the same in packs and bytes, as the status shows it.
+	Bears Bearing `json:"-"`
 
 	// What repair still has to do, and how fast it has been lately.
 	BacklogPacks  int64   `json:"backlog_packs"`
@@ -120,6 +122,22 @@ type Health struct {
 	// failures seen and the speed of repair; Basis says how it was reckoned.
 	Nines float64 `json:"nines"`
 	Basis string  `json:"basis"`
+}
+
+// Bearing is what the packs on nodes can bear.
+type Bearing struct {
+	Sum
+	Missing []Sum // element i: those of which i shards are not good now
+	// Unreadable are packs of which fewer than k shards can be read now, and Lost
+	// those among them of which fewer than k are left even when every node comes
+	// back.
+	Unreadable, Lost Sum
+	// MayFail is how many domains may fail, whichever, and every pack stays
+	// readable, MayFailBack the same once every node is back that was not given
+	// up; -1 when some pack cannot be read then.
+	MayFail, MayFailBack int
+	Domain               string // what may fail: operator; node, below three operators
+	Coded                map[cairn.Coding]Sum
 }
 
 // Shards counts shards by what is known of them.

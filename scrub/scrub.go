@@ -9,9 +9,9 @@
 // (listings against rows), look.go (one shard, looked at directly), settle.go
 // (second looks, extra copies, unknown packs), walk.go (every byte in its turn),
 // audit.go with dice.go (any byte at any time), sweep.go (temporaries). Mending:
-// census.go (one pass over the index), queue.go (worst first), mend.go (one
+// census.go with pattern.go (one pass over the index), queue.go (worst first), mend.go (one
 // pack). Verbs: request.go, verb.go, meter.go, find.go, repair.go, rebuild.go,
-// drain.go, rebalance.go. What it comes to: health.go, nines.go, metrics.go.
+// drain.go, rebalance.go. What it comes to: count.go, figures.go, health.go, nines.go, metrics.go.
 //
 // It holds no secret: whatever it believes was proven by a root that a trusted
 // key signed. It knows neither objects nor keys, never imports store, and deletes
@@ -139,7 +139,7 @@ func New(ctx context.Context, c Config) (*Scrub, error) {
 	}
 	s.loadIntents()
 	var err error
-	s.m, err = newMetrics(c.Registry, s)
+	s.m, err = newMetrics(c.Registry)
 	return s, err
 }
 

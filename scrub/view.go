@@ -1,10 +1,12 @@
 package scrub
 
 import (
+	"maps"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/fleet"
+	"github.com/cairn-storage/cairn/pack"
 )
 
 // standing is what a node's state means for the shards on it.
@@ -56,12 +58,17 @@ const seenMost = 200 * 365 * day
 
 // view looks at the nodes' states, and begins and ends their graces.
 func (s *Scrub) view() *view {
-	status, alarm := s.c.Nodes.Status()
-	recorded := make(map[cairn.NodeID]string)
 	nodes, err := s.c.Store.Nodes()
 	if err != nil {
 		s.c.Log.Debug("nodes are not known from the index", "err", err)
 	}
+	return s.viewOf(nodes)
+}
+
+// viewOf is view with the nodes as they are recorded.
+func (s *Scrub) viewOf(nodes []pack.Node) *view {
+	status, alarm := s.c.Nodes.Status()
+	recorded := make(map[cairn.NodeID]string)
 	for _, n := range nodes {
 		recorded[n.ID] = n.State
 	}
@@ -171,10 +178,7 @@ func (v *view) without(ids []cairn.NodeID) *view {
 		return v
 	}
 	w := *v
-	w.nodes = make(map[cairn.NodeID]nodeView, len(v.nodes))
-	for id, n := range v.nodes {
-		w.nodes[id] = n
-	}
+	w.nodes = maps.Clone(v.nodes)
 	for _, id := range ids {
 		n := v.of(id)
 		if n.is != gone {
@@ -183,6 +187,24 @@ func (v *view) without(ids []cairn.NodeID) *view {
 		w.nodes[id] = n
 	}
 	return &w
+}
+
+// withoutFor is the view as if a person gave a node up.
+func (v *view) withoutFor(id cairn.NodeID) *view {
+	w := *v
+	w.nodes = maps.Clone(v.nodes)
+	n := v.of(id)
+	n.is, n.returns = gone, false
+	w.nodes[id] = n
+	return &w
+}
+
+// noun is what domain tells apart.
+func (v *view) noun() string {
+	if v.operators < 3 {
+		return "node"
+	}
+	return "operator"
 }
 
 // domain is what a node fails together with: its operator, or while there are

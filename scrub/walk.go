@@ -106,7 +106,7 @@ func (s *Scrub) batch(ctx context.Context, id cairn.NodeID, above cairn.PackID, 
 // ahead is how far the walk of a node is ahead of its schedule. Time during
 // which this process did not run does not count, so coming back makes no rush.
 func (s *Scrub) ahead(ctx context.Context, id cairn.NodeID) time.Duration {
-	c, err := s.recent(ctx, 10*time.Minute)
+	c, err := s.recent(ctx, 10*time.Minute, tookLong, healthMost)
 	if err != nil || c == nil {
 		return time.Minute
 	}

@@ -189,7 +189,7 @@ func TestAuditsDrawEveryBlockAndPack(t *testing.T) {
 		for range 5 {
 			r.spread("2+1", 700_000)
 		}
-		c, err := r.recent(t.Context(), 0)
+		c, err := r.recent(t.Context(), 0, tookLong, healthMost)
 		must(t, err)
 		packs, blocks := make(map[cairn.PackID]bool), make(map[uint64]bool)
 		for range 2000 {

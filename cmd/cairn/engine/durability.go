@@ -2,23 +2,25 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/layout"
+	"github.com/cairn-storage/cairn/scrub"
 )
 
 // Durability is what the packs on nodes can still bear.
 type Durability struct {
-	Sum
+	scrub.Sum
 	// Missing counts packs by how many of their shards are not on a node that is
 	// well now: element i is those that lack i.
-	Missing []Sum `json:"missing"`
+	Missing []scrub.Sum `json:"missing"`
 	// Unreadable are packs of which fewer than k shards can be reached now, and
 	// Lost those of which fewer than k are left even when every node comes back.
-	Unreadable Sum `json:"unreadable"`
-	Lost       Sum `json:"lost"`
+	Unreadable scrub.Sum `json:"unreadable"`
+	Lost       scrub.Sum `json:"lost"`
 	// MayFail is how many operators may fail now, whichever, and every object
 	// stays readable; MayFailWhole is the same with every node well. -1 when some
 	// pack cannot be read as it is.
@@ -27,38 +29,24 @@ type Durability struct {
 	Domain       string `json:"domain"` // what may fail: operator; node, where there are fewer than three operators
 	// Older are packs coded for fewer failures than new ones are, from when there
 	// were fewer nodes.
-	Older Sum `json:"older"`
+	Older scrub.Sum `json:"older"`
 }
 
-// nodeSets are the nodes by what their state means for packs.
-type nodeSets struct {
-	state  map[cairn.NodeID]string
-	domain map[cairn.NodeID]string
-	noun   string
-}
-
-// setsOf sorts nodes by state.
-func setsOf(nodes []NodeState) nodeSets {
-	s := nodeSets{state: make(map[cairn.NodeID]string), domain: make(map[cairn.NodeID]string), noun: "operator"}
-	operators := make(map[string]bool)
-	for _, n := range nodes {
-		operators[n.Operator] = true
-	}
-	if len(operators) < 3 {
-		s.noun = "node"
-	}
-	for _, n := range nodes {
-		s.state[n.ID], s.domain[n.ID] = n.State, n.Operator
-		if s.noun == "node" {
-			s.domain[n.ID] = n.Name
+// durability is how the packs stand; new ones are coded as coding says.
+func durability(b scrub.Bearing, coding string) Durability {
+	d := Durability{Sum: b.Sum, Missing: b.Missing, Unreadable: b.Unreadable, Lost: b.Lost, MayFail: b.MayFail, MayFailWhole: b.MayFailBack, Domain: b.Domain}
+	if c, err := cairn.ParseCoding(coding); err == nil {
+		for of, sum := range b.Coded {
+			if of.M < c.M {
+				d.Older.Packs += sum.Packs
+				d.Older.Bytes += sum.Bytes
+			}
 		}
 	}
-	return s
+	return d
 }
 
-// well reports that what stands there counts in full.
-func (s nodeSets) well(id cairn.NodeID) bool { return wellState(s.state[id]) }
-
+// wellState reports that what stands on a node in this state counts in full.
 func wellState(state string) bool {
 	switch state {
 	case "new", "ok", "full", "held", "suspect", "paused", "draining":
@@ -67,45 +55,22 @@ func wellState(state string) bool {
 	return false
 }
 
-// answers reports that it can be read from: any block that verifies counts,
-// whoever sent it.
-func (s nodeSets) answers(id cairn.NodeID) bool { return s.well(id) || s.state[id] == "quarantined" }
-
-// ours reports that it belongs to the store and was not given up.
-func (s nodeSets) ours(id cairn.NodeID) bool { return s.state[id] != "" && s.state[id] != "gone" }
-
-// durability of the packs with the nodes as they are; new packs are coded as
-// coding says.
-func durability(h *holdings, nodes []NodeState, coding string) Durability {
-	s := setsOf(nodes)
-	domain := func(id cairn.NodeID) string { return s.domain[id] }
-	d := Durability{Sum: h.sum, Missing: h.missing(s.well), Unreadable: h.below(s.answers), Lost: h.below(s.ours),
-		MayFail: h.mayFail(s.well, domain), MayFailWhole: h.mayFail(s.ours, domain), Domain: s.noun}
-	if c, err := cairn.ParseCoding(coding); err == nil {
-		for _, r := range h.rows {
-			if r.coding.M < c.M {
-				d.Older.add(r.Sum)
-			}
-		}
-	}
-	return d
-}
-
 // Without is what would be left without some nodes.
 type Without struct {
-	Nodes      []string `json:"nodes"` // that would be gone
-	Left       []string `json:"left"`  // that are well and would stay
-	Readable   Sum      `json:"readable"`
-	Unreadable Sum      `json:"unreadable"`
-	MayFail    int      `json:"may_fail"` // of what is left
-	Domain     string   `json:"domain"`
-	Writable   bool     `json:"writable"`
-	Coding     string   `json:"coding,omitempty"` // of new packs
+	Nodes      []string  `json:"nodes"` // that would be gone
+	Left       []string  `json:"left"`  // that are well and would stay
+	Readable   scrub.Sum `json:"readable"`
+	Unreadable scrub.Sum `json:"unreadable"`
+	MayFail    int       `json:"may_fail"` // of what is left
+	Domain     string    `json:"domain"`
+	Writable   bool      `json:"writable"`
+	Coding     string    `json:"coding,omitempty"` // of new packs
 }
 
 // without tells what would stay readable and writable if the nodes of these
-// names or operators were gone. ErrNotExist for a name that is neither.
-func without(h *holdings, nodes []NodeState, coding string, names []string) (Without, error) {
+// names or operators were gone, as stand has it. ErrNotExist for a name that is
+// neither.
+func without(nodes []NodeState, coding string, names []string, stand func(...cairn.NodeID) scrub.Bearing) (Without, error) {
 	out := Without{Nodes: []string{}, Left: []string{}}
 	gone := make(map[cairn.NodeID]bool)
 	for _, name := range names {
@@ -119,14 +84,12 @@ func without(h *holdings, nodes []NodeState, coding string, names []string) (Wit
 			return out, fmt.Errorf("%q is neither a node nor an operator: there are %s: %w", name, strings.Join(namesOf(nodes), ", "), cairn.ErrNotExist)
 		}
 	}
-	s := setsOf(nodes)
-	reads := func(id cairn.NodeID) bool { return s.answers(id) && !gone[id] }
 	var take []layout.Candidate
 	for _, n := range nodes {
 		switch {
 		case gone[n.ID]:
 			out.Nodes = append(out.Nodes, n.Name)
-		case s.well(n.ID):
+		case wellState(n.State):
 			out.Left = append(out.Left, n.Name)
 			if n.State != "draining" && n.State != "paused" {
 				take = append(take, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: float64(max(n.Free, 1))})
@@ -136,9 +99,9 @@ func without(h *holdings, nodes []NodeState, coding string, names []string) (Wit
 	if c, ok := codingFor(coding, take, len(nodes)); ok {
 		out.Writable, out.Coding = true, c.String()
 	}
-	out.Unreadable, out.Domain = h.below(reads), s.noun
-	out.Readable = Sum{h.sum.Packs - out.Unreadable.Packs, h.sum.Bytes - out.Unreadable.Bytes}
-	out.MayFail = h.mayFail(reads, func(id cairn.NodeID) string { return s.domain[id] })
+	b := stand(slices.Collect(maps.Keys(gone))...)
+	out.Unreadable, out.Domain, out.MayFail = b.Unreadable, b.Domain, b.MayFail
+	out.Readable = scrub.Sum{Packs: b.Packs - b.Unreadable.Packs, Bytes: b.Bytes - b.Unreadable.Bytes}
 	return out, nil
 }
 

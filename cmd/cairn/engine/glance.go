@@ -21,10 +21,9 @@ type local struct {
 	store  store.Status
 	nodes  []pack.Node
 	used   map[cairn.NodeID]int64
-	packs  *holdings
 	cache  cache.Stats
 	rec    Recoverable
-	care   *scrub.Health // nil where nobody looks after the shards
+	count  *scrub.Count // of where packs stand; nil when read-only
 	growth []grown
 	at     time.Time // it was read
 }
@@ -49,9 +48,6 @@ type glance struct {
 	err   error         // of the last look
 	busy  chan struct{} // closed when the look under way ends; nil without one
 	since time.Time     // it began
-	next  time.Time     // when where packs stand is worth counting again
-	// careNext is the same for how they are looked after.
-	careNext time.Time
 }
 
 // glance returns what this machine says, and for how long it has been silent:
@@ -165,13 +161,6 @@ func (e *Engine) settleGlance(ctx context.Context) {
 	}
 }
 
-// countShare bounds what counting where packs stand may cost: one part in so many of the
-// time at most. What is counted within countQuick is counted for each who asks.
-const (
-	countShare = 50
-	countQuick = 100 * time.Millisecond
-)
-
 func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 	l.at = time.Now()
 	if l.store, err = e.Store.Status(ctx); err != nil {
@@ -187,33 +176,10 @@ func (e *Engine) readLocal(ctx context.Context) (l local, err error) {
 	l.cache = e.Cache.Stats()
 	l.rec = e.recoverable()
 	l.growth = readGrowth(e.c.FS, e.c.File.Dir)
-	e.look.mu.Lock()
-	last, next, careNext := e.look.last, e.look.next, e.look.careNext
-	e.look.mu.Unlock()
-	switch {
-	case e.scrub == nil:
-	case last != nil && l.at.Before(careNext):
-		l.care = last.care
-	default: // it may look over the index for a second
-		began := time.Now()
-		care := e.scrub.Health()
-		l.care = &care
-		e.look.mu.Lock()
-		e.look.careNext = time.Now().Add(countShare * time.Since(began))
-		e.look.mu.Unlock()
-	}
-	if last != nil && l.at.Before(next) {
-		l.packs = last.packs
-		return l, nil
-	}
-	counting := time.Now()
-	if l.packs, err = holdingsOf(needed(e.Store.Packs(cairn.PackID{}), e.Store.Idle)); err != nil {
-		return l, err
-	}
-	if took := time.Since(counting); took > countQuick {
-		e.look.mu.Lock()
-		e.look.next = time.Now().Add(countShare * took)
-		e.look.mu.Unlock()
+	if e.scrub != nil {
+		if l.count, err = e.scrub.Count(ctx); err != nil {
+			return l, err
+		}
 	}
 	return l, nil
 }

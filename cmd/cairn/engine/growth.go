@@ -29,8 +29,8 @@ func (e *Engine) watchGrowth(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if l, silent, err := e.glance(ctx); err == nil && silent == 0 {
-			e.noteGrowth(grown{time.Now().UTC().Truncate(time.Second), l.packs.sum.Bytes})
+		if l, silent, err := e.glance(ctx); err == nil && silent == 0 && l.count != nil {
+			e.noteGrowth(grown{time.Now().UTC().Truncate(time.Second), l.count.Sum().Bytes})
 		}
 		select {
 		case <-ctx.Done():

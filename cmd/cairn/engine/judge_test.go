@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
+	"github.com/cairn-storage/cairn/scrub"
 )
 
 // rows gives n packs of a coding; at lists, for each shard, the nodes with a file
@@ -64,12 +67,54 @@ func states(text string) (out []NodeState) {
 	return out
 }
 
-func TestHoldingsCountPacksThatStandAlikeTogether(t *testing.T) {
-	h, err := holdingsOf(all(rows(1000, "2+1", "a", "b", "c"), rows(500, "2+1", "c", "a", "b"), rows(10, "2+1", "a", "b", "d"), rows(5, "2+1", "ab", "b", "c")))
-	must(t, err)
-	if len(h.rows) > 2+3 || h.sum.Packs != 1515 || h.sum.Bytes != 151500 {
-		t.Errorf("%d rows of %+v", len(h.rows), h.sum)
+// handMade is a fleet and an index of which nothing is asked but what they hold.
+type handMade struct {
+	scrub.Nodes
+	packs iter.Seq2[index.PackRow, error]
+	nodes []NodeState
+}
+
+func (h handMade) Status() (out []fleet.NodeStatus, alarm string) {
+	for _, n := range h.nodes {
+		out = append(out, fleet.NodeStatus{ID: n.ID, Name: n.Name, Operator: n.Operator, State: n.State})
 	}
+	return out, ""
+}
+
+func (h handMade) recorded() (out []pack.Node) {
+	for _, n := range h.nodes {
+		r := pack.Node{ID: n.ID, Name: n.Name, Operator: n.Operator}
+		if n.State == "gone" { // by a person
+			r.State = "gone"
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// rowsOnly keeps the two interfaces apart.
+type rowsOnly struct {
+	scrub.Store
+	h handMade
+}
+
+func (r rowsOnly) Packs(cairn.PackID) iter.Seq2[index.PackRow, error] { return r.h.packs }
+func (r rowsOnly) Nodes() ([]pack.Node, error)                        { return r.h.recorded(), nil }
+
+type stillClock struct{}
+
+func (stillClock) Now() time.Duration { return time.Hour }
+
+// standing tells how packs stand on nodes, without some of them.
+func standing(t *testing.T, packs iter.Seq2[index.PackRow, error], nodes []NodeState) func(...cairn.NodeID) scrub.Bearing {
+	t.Helper()
+	h := handMade{packs: packs, nodes: nodes}
+	s, err := scrub.New(t.Context(), scrub.Config{Nodes: h, Store: rowsOnly{h: h}, Clock: stillClock{}, FS: durable.NewMem(), Dir: "/scrub",
+		Idle: func(index.PackRow) (bool, error) { return true, nil }})
+	must(t, err)
+	n, err := s.Count(t.Context())
+	must(t, err)
+	return func(without ...cairn.NodeID) scrub.Bearing { return s.Stand(n, h.recorded(), without...).Bears }
 }
 
 func TestDurability(t *testing.T) {
@@ -93,9 +138,7 @@ func TestDurability(t *testing.T) {
 		{"an operator with two nodes fails with both", rows(9, "2+2", "a", "b", "c", "d"), "a:ok@x b:ok@x c:ok@y d:ok@z", 0, 0, 0, 1, 1},
 		{"with two operators the nodes are what fails", rows(9, "2+2", "a", "b", "c", "d"), "a:ok@x b:ok@x c:ok@y d:ok@y", 0, 0, 0, 2, 2},
 	} {
-		h, err := holdingsOf(c.packs)
-		must(t, err)
-		d := durability(h, states(c.nodes), "2+2")
+		d := durability(standing(t, c.packs, states(c.nodes))(), "2+2")
 		if d.Lost.Packs != c.lost || d.Unreadable.Packs != c.unreadable || d.lacking() != c.lacking || d.MayFail != c.mayFail || d.MayFailWhole != c.whenWhole {
 			t.Errorf("%s: lost %d, unreadable %d, lacking %d, %d may fail (%d when whole): %+v", c.name, d.Lost.Packs, d.Unreadable.Packs, d.lacking(), d.MayFail, d.MayFailWhole, d)
 		}
@@ -104,8 +147,7 @@ func TestDurability(t *testing.T) {
 
 func TestWithout(t *testing.T) {
 	lost := rows(3, "2+2", "a")
-	h, err := holdingsOf(needed(all(rows(8, "2+2", "a", "b", "c", "d"), lost, rows(2, "1+1", "c", "d")), func(index.PackRow) (bool, error) { return true, nil }))
-	must(t, err)
+	packs := all(rows(8, "2+2", "a", "b", "c", "d"), lost, rows(2, "1+1", "c", "d"))
 	for _, c := range []struct {
 		nodes, names string
 		unreadable   int64
@@ -120,13 +162,13 @@ func TestWithout(t *testing.T) {
 		{"a:ok@x b:ok@x c:ok@y d:ok@z", "x", 0, "1+1", 0},
 		{"a:ok b:ok c:draining d:ok", "a", 0, "1+1", 1},
 	} {
-		w, err := without(h, states(c.nodes), "auto", strings.Split(c.names, ","))
+		w, err := without(states(c.nodes), "auto", strings.Split(c.names, ","), standing(t, packs, states(c.nodes)))
 		must(t, err)
 		if w.Unreadable.Packs != c.unreadable || w.Readable.Packs != 10-c.unreadable || w.Coding != c.writes || w.Writable != (c.writes != "") || w.MayFail != c.mayFail {
 			t.Errorf("%s without %s: %+v", c.nodes, c.names, w)
 		}
 	}
-	_, err = without(h, states("a:ok b:ok"), "auto", []string{"zoe"})
+	_, err := without(states("a:ok b:ok"), "auto", []string{"zoe"}, nil)
 	wantErr(t, err, cairn.ErrNotExist, "zoe", "a, b")
 }
 
@@ -167,10 +209,8 @@ func TestJudge(t *testing.T) {
 			if c.packs == nil {
 				c.packs = rows(0, "1+0")
 			}
-			h, err := holdingsOf(c.packs)
-			must(t, err)
 			s := Status{Nodes: states(c.nodes), Fleet: FleetReport{Coding: "2+1"}, AsOf: time.Now(), Uptime: 600}
-			s.Durability = durability(h, s.Nodes, s.Fleet.Coding)
+			s.Durability = durability(standing(t, c.packs, s.Nodes)(), s.Fleet.Coding)
 			s.StageLimit = 100
 			if c.change != nil {
 				c.change(&s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,9 @@ type figures struct {
 	e   *Engine
 	ctx context.Context // lends its values
 }
+
+// nodeStatesShown are the states of nodes, as fleet.NodeStatus has them.
+var nodeStatesShown = []string{"new", "held", "ok", "suspect", "quarantined", "full", "paused", "draining", "offline", "down", "gone"}
 
 // nodeLabels name the figures of one node.
 var nodeLabels = []string{"node"}
@@ -62,7 +66,20 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 	send("fleet_may_fail", "Operators that may fail, whichever, and every object stays readable; -1 when one is not.", float64(d.MayFail))
 	send("fleet_usable_bytes", "Bytes of packs that still fit.", float64(s.Fleet.Usable))
 	send("fleet_full_days", "In how many days the nodes are full; 0 while unknown.", s.FullIn)
+	for i, m := range d.Missing {
+		ch <- prometheus.MustNewConstMetric(figure("store_packs_lacking", "Packs by how many of their shards are not on nodes that are well.", "shards"), prometheus.GaugeValue, float64(m.Packs), strconv.Itoa(i))
+	}
+	if s.Care != nil {
+		s.Care.Collect(ch)
+	}
 	for _, n := range s.Nodes {
+		for _, state := range nodeStatesShown {
+			is := 0.0
+			if n.State == state {
+				is = 1
+			}
+			ch <- prometheus.MustNewConstMetric(figure("fleet_node_state", "1 for the state that the node is in.", "node", "state"), prometheus.GaugeValue, is, n.Name, state)
+		}
 		node := func(name, help string, v float64) {
 			ch <- prometheus.MustNewConstMetric(figure(name, help, nodeLabels...), prometheus.GaugeValue, v, n.Name)
 		}
@@ -73,7 +90,10 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 		node("fleet_node_well", "1 while what stands there counts in full.", up)
 		node("fleet_node_used_bytes", "Bytes of shards there.", float64(n.Used))
 		node("fleet_node_good_ratio", "Share of looks at the node that went well.", n.Good)
+		node("fleet_node_looks", "Looks that the share stands on.", float64(n.Looks))
+		node("fleet_node_wrong", "Replies of it that did not verify: `cairn node evidence` lists them.", float64(n.Wrong))
 		node("fleet_node_traffic_bytes", "What went to and from it this month.", float64(n.Traffic))
+		node("fleet_node_traffic_limit_bytes", "What background work may move there a month; 0 for no limit.", float64(n.TrafficLimit))
 	}
 }
 

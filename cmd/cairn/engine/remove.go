@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/scrub"
 )
 
 // Removed says what the store gave up with a node.
@@ -14,8 +15,8 @@ type Removed struct {
 	// Weaker are the packs that have a shard there and can be read without it, and
 	// Lost those that cannot: fewer than k shards are left even when every other
 	// node comes back.
-	Weaker Sum         `json:"weaker"`
-	Lost   Sum         `json:"lost"`
+	Weaker scrub.Sum   `json:"weaker"`
+	Lost   scrub.Sum   `json:"lost"`
 	Fleet  FleetReport `json:"fleet"`
 }
 
@@ -29,7 +30,10 @@ func (e *Engine) RemoveNode(ctx context.Context, name string, force bool) (Remov
 		return Removed{}, fmt.Errorf("%w; `cairn node list` shows them", err)
 	}
 	out := Removed{Name: name, Bytes: e.Store.Used(n.ID)}
-	if out.Weaker, out.Lost, err = e.cost(ctx, n.ID); err != nil {
+	if err := e.needCare(); err != nil {
+		return out, err
+	}
+	if out.Weaker, out.Lost, err = e.scrub.Cost(ctx, n.ID); err != nil {
 		return out, err
 	}
 	// Files of packs that nothing needs any more do not count: drain leaves them.
@@ -54,37 +58,4 @@ func (r Removed) refusal() error {
 	}
 	return fmt.Errorf("%s; every one stays readable without it, with a shard less until repair made it again: `cairn node drain %s` moves them first, or remove it with --force: %w",
 		held, r.Name, cairn.ErrPrecondition)
-}
-
-// cost is what the packs on a node are without it.
-func (e *Engine) cost(ctx context.Context, id cairn.NodeID) (weaker, lost Sum, err error) {
-	l, _, err := e.glance(ctx)
-	if err != nil {
-		return Sum{}, Sum{}, err
-	}
-	h, err := holdingsOf(e.Store.Packs(cairn.PackID{})) // of now, not of a moment ago
-	if err != nil {
-		return Sum{}, Sum{}, err
-	}
-	nodes, _ := e.nodeStates(l)
-	weaker, lost = h.without(setsOf(nodes).ours, id)
-	return weaker, lost, nil
-}
-
-// without tells, of the packs that have a shard on a node and can be read from
-// nodes that count, which can be without it and which cannot.
-func (h *holdings) without(counts func(cairn.NodeID) bool, id cairn.NodeID) (weaker, lost Sum) {
-	others := func(o cairn.NodeID) bool { return o != id && counts(o) }
-	for i := range h.rows {
-		r := &h.rows[i]
-		with, left := r.left(counts), r.left(others)
-		switch {
-		case left == with:
-		case left < r.coding.K && with >= r.coding.K:
-			lost.add(r.Sum)
-		default:
-			weaker.add(r.Sum)
-		}
-	}
-	return weaker, lost
 }

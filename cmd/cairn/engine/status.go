@@ -119,12 +119,12 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 		out.CacheHits = float64(hits) / float64(hits+c.Misses)
 	}
 	out.Nodes, out.Alarm = e.nodeStates(l)
-	if l.packs != nil {
-		out.Durability = durability(l.packs, out.Nodes, out.Fleet.Coding)
-		out.FullIn = fullIn(l.growth, grown{l.at, l.packs.sum.Bytes}, out.Fleet.Usable)
+	if l.count != nil {
+		care := e.scrub.Stand(l.count, l.nodes)
+		out.Care, out.Durability = &care, durability(care.Bears, out.Fleet.Coding)
+		out.FullIn = fullIn(l.growth, grown{l.at, l.count.Sum().Bytes}, out.Fleet.Usable)
 	}
 	out.Recoverable = l.rec
-	out.Care = l.care
 	out.Recoverable.Checkpoint, out.Recoverable.CheckpointAge = st.Checkpoint > 0, st.CheckpointAge
 	judge(&out, time.Duration(e.c.File.Store.Flush.Max))
 	return out, nil
@@ -140,8 +140,11 @@ func (e *Engine) Without(ctx context.Context, names []string) (Without, error) {
 	if l.at.IsZero() {
 		return Without{}, e.errSilent(silent)
 	}
+	if l.count == nil {
+		return Without{}, e.needCare()
+	}
 	nodes, _ := e.nodeStates(l)
-	return without(l.packs, nodes, l.store.Coding, names)
+	return without(nodes, l.store.Coding, names, func(gone ...cairn.NodeID) scrub.Bearing { return e.scrub.Stand(l.count, l.nodes, gone...).Bears })
 }
 
 // lookPatience bounds Look; a node that takes longer is shown as new.
