@@ -134,6 +134,15 @@ func (c *Cache) Get(k Key) ([]byte, bool) {
 	return block, true
 }
 
+// Has reports whether Get would find the block k, unless its bytes on the disk
+// turn out to be wrong. It counts as no use of it.
+func (c *Cache) Has(k Key) bool {
+	c.mu.Lock()
+	_, ok, _ := c.memory.peek(k)
+	c.mu.Unlock()
+	return ok || c.disk != nil && c.disk.has(k)
+}
+
 // Put keeps a copy of block, which has 1 to BlockSize bytes; any other is not
 // kept. It never waits for the disk. What is put under one key must always be
 // the same bytes.

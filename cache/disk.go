@@ -133,6 +133,14 @@ func (d *disk) close() (err error) {
 	return err
 }
 
+// has reports whether the block k was written.
+func (d *disk) has(k Key) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok, _ := d.blocks.peek(k)
+	return ok && !d.closed
+}
+
 // get reads the block k and checks it.
 func (d *disk) get(k Key) ([]byte, bool) {
 	d.mu.Lock()

@@ -73,7 +73,7 @@ func (f *Fleet) Spend(ctx context.Context, id cairn.NodeID, n int64) error {
 			return fmt.Errorf("fleet: node %v: %w", id, errLeft)
 		}
 		now := time.Now()
-		if has := nd.budget.traffic; has > 0 && nd.traffic(now)+n > has {
+		if !nd.affords(now, n) {
 			return fmt.Errorf("fleet: node %s: %w", nd.Name, ErrBudget)
 		}
 		wait := nd.budget.hours.Wait(now)

@@ -10,8 +10,8 @@
 // placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
 // fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
 // (what one node has, and deleting it), repair.go, survivors.go, windows.go,
-// copy.go and ration.go (shards made again), moved.go (what that cost), budget.go and pace.go
-// (how much it may); look.go (what is there), suspect.go and evidence.go (nodes
+// copy.go and ration.go (shards made again), moved.go (what that cost), budget.go, pace.go and
+// thrift.go (how much it may); look.go (what is there), suspect.go and evidence.go (nodes
 // that lie), reputation.go, watch.go (nodes that come back), presence.go and
 // gone.go (those that stay away), book.go (what is remembered of them),
 // status.go, metrics.go.

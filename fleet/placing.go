@@ -17,13 +17,14 @@ import (
 type placing struct {
 	f *Fleet
 	pack.Trailer
-	file   func(index uint8) []byte
-	intend func([]cairn.Location) error
-	taken  []cairn.NodeID        // where each shard stands or is being put; zero where it is to be put
-	avoid  map[cairn.NodeID]bool // holds a shard, also a second copy of one, or failed
-	rather map[cairn.NodeID]bool // is avoided while others are enough
-	home   cairn.NodeID          // is chosen before any other; zero for none
-	causes []error
+	file    func(index uint8) []byte
+	intend  func([]cairn.Location) error
+	taken   []cairn.NodeID        // where each shard stands or is being put; zero where it is to be put
+	avoid   map[cairn.NodeID]bool // holds a shard, also a second copy of one, or failed
+	rather  map[cairn.NodeID]bool // is avoided while others are enough
+	thrifty bool                  // background work: the nodes' hours and traffic count
+	home    cairn.NodeID          // is chosen before any other; zero for none
+	causes  []error
 }
 
 // placing begins to place shards of the pack that t is of, whose files file
@@ -40,6 +41,7 @@ func nowhere(i int) cairn.NodeID { return cairn.NodeID{0xff, 0xff, 0xff, byte(i)
 // at once. taken tells in the end what is still to be put, causes why; the error
 // is that of intend or of the rules of placement.
 func (p *placing) run(ctx context.Context) (made []cairn.Location, stop error) {
+	p.thrifty, _ = ctx.Value(thriftKey{}).(bool)
 	type answer struct {
 		l   cairn.Location
 		err error
@@ -93,7 +95,7 @@ func (p *placing) round() ([]cairn.Location, error) {
 
 // pick chooses nodes as Fleet.pick does.
 func (p *placing) pick() ([]cairn.NodeID, error) {
-	return p.f.pick(p.ID, p.Coding, p.taken, p.avoid, p.rather, p.home)
+	return p.f.pick(p.ID, p.Coding, p.taken, p.shut(), p.rather, p.home)
 }
 
 // place puts one shard and believes it only after its tail was read back and

@@ -105,7 +105,7 @@ func TestPowerLossWhileCompactingAndCollecting(t *testing.T) {
 		if int(r.seqTop) <= len(r.shards())+10 {
 			t.Fatalf("of %d packs %d stand: too little was deleted", r.seqTop, len(r.shards()))
 		}
-		_, err := r.Purge(t.Context(), keyOf("secret"), nil)
+		_, err := r.Purge(t.Context(), keyOf("secret"), nil, nil)
 		must(t, err)
 		m.on.Store(false)
 		r.fates(nil)

@@ -17,9 +17,12 @@ type Compaction struct {
 	// its bytes are live. It must not call the store.
 	Want   func(row index.PackRow, live uint64) bool
 	DryRun bool // only count
-	// Spend, where it is not nil, waits until n bytes more may be moved, or says
-	// why not, which ends the compaction.
-	Spend func(ctx context.Context, n int64) error
+	// Traffic bounds what is moved with nodes; nil does not. Where it allows no
+	// more the compaction ends.
+	Traffic Traffic
+	// Urgent writes also what nodes without room for user data need their reserve
+	// for: deletes may not go through afterwards.
+	Urgent bool
 	// most is how many live bytes are written anew at most, 0 for all.
 	most uint64
 }
@@ -31,6 +34,8 @@ type Compacted struct {
 	Live    int64 `json:"live_bytes"`
 	Freed   int64 `json:"freed_bytes"` // of pack bytes, in packs that nothing refers to now
 	Waiting int   `json:"waiting"`     // packs that uploads in progress hold
+	Dear    int   `json:"dear"`        // packs whose nodes have no traffic left for it this month
+	Left    int   `json:"left"`        // packs that the nodes, full as they are, have no room to write anew
 	Moved   int   `json:"moved"`       // records
 	Made    int   `json:"made"`        // packs written
 	LiveOf  int64 `json:"live_of_bytes"`
@@ -69,7 +74,7 @@ func (s *Store) Compact(ctx context.Context, c Compaction, progress func(Compact
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.pub, cancel)()
-	k := &compaction{s: s, ctx: ctx, c: c, tell: progress, live: &liveReader{s: s}}
+	k := &compaction{s: s, ctx: ctx, c: c, tell: progress, quiet: c.most > 0, live: &liveReader{s: s}}
 	err = k.all()
 	if err != nil && ctx.Err() != nil && s.pub.Err() != nil {
 		err = s.ended()
@@ -85,6 +90,8 @@ type compaction struct {
 	tell func(Compacted) // may be nil
 	live *liveReader
 	out  Compacted
+	// quiet: it was asked for no more than fits, so what is left is no failure
+	quiet bool
 }
 
 // progress tells how far it is.
@@ -121,6 +128,12 @@ func (k *compaction) all() error {
 		return nil
 	}
 	for len(all) > 0 {
+		if err := k.limit(); err != nil {
+			return err
+		}
+		if all = k.fitting(all); len(all) == 0 {
+			break
+		}
 		n, sum, count := 1, all[0].live, all[0].count
 		for n < len(all) && sum+all[n].live <= k.window() && count+all[n].count <= windowObjects {
 			sum, count = sum+all[n].live, count+all[n].count
@@ -130,7 +143,16 @@ func (k *compaction) all() error {
 			return err
 		}
 		all = all[n:]
+		if k.c.most > 0 {
+			if k.c.most -= min(sum, k.c.most); k.c.most == 0 {
+				k.out.Left += len(all)
+				break
+			}
+		}
 		k.progress()
+	}
+	if k.out.Left > 0 && !k.quiet {
+		return fmt.Errorf("store: compact: %d packs are left: the nodes are full, and the rest of their reserve is for deletes; go on when room came back, or add a node: %w", k.out.Left, cairn.ErrFull)
 	}
 	return nil
 }
@@ -175,12 +197,16 @@ func (k *compaction) choose() (all []chosen, err error) {
 			k.out.Waiting++
 			continue
 		}
+		if !k.affordable(row, live) {
+			k.out.Dear++
+			continue
+		}
 		all = append(all, chosen{row.Params.ID, row.Bytes, live, len(l.objects) + len(l.extents)})
 	}
 	slices.SortStableFunc(all, func(a, b chosen) int {
 		return cmp.Compare(float64(a.live)/float64(max(a.bytes, 1)), float64(b.live)/float64(max(b.bytes, 1)))
 	})
-	return k.fitting(all), nil
+	return all, nil
 }
 
 // fitting is the first of all that are not too much together.
@@ -191,6 +217,7 @@ func (k *compaction) fitting(all []chosen) []chosen {
 	var sum uint64
 	for i, p := range all {
 		if sum += p.live; sum > k.c.most {
+			k.out.Left += len(all) - i
 			return all[:i]
 		}
 	}
@@ -199,17 +226,12 @@ func (k *compaction) fitting(all []chosen) []chosen {
 
 // rewrite empties packs.
 func (k *compaction) rewrite(packs []chosen) (err error) {
-	w := &rewriter{s: k.s, ctx: k.ctx}
+	w := &rewriter{s: k.s, ctx: k.ctx, traffic: k.c.Traffic}
 	done := false
 	defer func() { w.done(!done) }()
 	m := &mover{s: k.s, to: make(map[place][]pack.Extent), from: make(map[cairn.PackID]bool)}
 	var objects []objectID
 	for _, p := range packs {
-		if k.c.Spend != nil {
-			if err := k.c.Spend(k.ctx, 2*int64(p.live)); err != nil {
-				return err
-			}
-		}
 		l, err := k.live.of(p.id)
 		if err != nil {
 			return k.s.indexError("compact", err)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -158,7 +157,7 @@ func TestHazardA6H4MovesLoseAgainstWrites(t *testing.T) {
 		r.rest()
 		before := r.shards()
 		meddled := false
-		out, err := r.Compact(t.Context(), Compaction{Want: everything, Spend: nil}, func(c Compacted) {
+		out, err := r.Compact(t.Context(), Compaction{Want: everything}, func(c Compacted) {
 			if c.Live == c.LiveOf && !meddled && c.Live > 0 {
 				meddled = true // all is read, nothing moved
 				must(t, r.put("over", fresh))
@@ -281,20 +280,20 @@ func TestCompactEndsWithItsContext(t *testing.T) {
 		r.rest()
 		spent := 0
 		enough := fmt.Errorf("enough: %w", cairn.ErrFull)
-		for n := 1; ; n++ {
+		for n := 1; ; n += 1 + n/8 {
 			spent = 0
 			_, err := r.Compact(t.Context(), Compaction{Want: func(row index.PackRow, _ uint64) bool { return row.Kind != pack.Data || len(row.At) > 0 },
-				Spend: func(context.Context, int64) error {
+				Traffic: &allowed{then: func() error {
 					if spent++; spent > n {
 						return enough
 					}
 					return nil
-				}}, nil)
+				}}}, nil)
 			r.wantAll(want)
 			if err == nil {
 				break
 			}
-			if n > 50 {
+			if n > 500 {
 				t.Fatal(err)
 			}
 		}

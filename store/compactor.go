@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -54,17 +55,14 @@ func (s *Store) compactor(ctx context.Context) {
 // compactDue does one round. Packs that are dead already cost nothing to free, so
 // they go first.
 func (s *Store) compactDue(ctx context.Context) (Compacted, error) {
-	gone, err := s.Collect(ctx)
-	if err != nil {
+	if _, err := s.Collect(ctx); err != nil {
 		return Compacted{}, err
 	}
 	most := uint64(0)
 	if s.c.Nodes.Full() {
-		if gone.Retiring+gone.Rootless+gone.InGrace > 0 {
-			return Compacted{}, nil // room is on its way
-		}
-		if most = s.rewritable(); most == 0 {
-			return Compacted{}, nil
+		var err error
+		if most, err = s.rewritable(ctx); err != nil || most == 0 {
+			return Compacted{}, err
 		}
 	}
 	small, err := s.smallPacks(ctx)
@@ -72,7 +70,7 @@ func (s *Store) compactDue(ctx context.Context) (Compacted, error) {
 		return Compacted{}, err
 	}
 	n := s.needed()
-	return s.Compact(ctx, Compaction{Spend: s.c.Spend, most: most, Want: func(row index.PackRow, live uint64) bool {
+	return s.Compact(ctx, Compaction{Traffic: s.c.Traffic, most: most, Want: func(row index.PackRow, live uint64) bool {
 		return n.settledLog(row) && (small[row.Params.ID] || float64(live) < s.c.CompactBelow*float64(row.Bytes))
 	}}, nil)
 }
@@ -83,13 +81,32 @@ func (s *Store) compactDue(ctx context.Context) (Compacted, error) {
 // nothing could be retired, and a full store would stay so.
 const fullShare = 4
 
-// rewritable is how many live bytes may be written anew on full nodes.
-func (s *Store) rewritable() uint64 {
+// rewritable is how many live bytes may be written anew on full nodes: none while
+// room is on its way.
+func (s *Store) rewritable(ctx context.Context) (uint64, error) {
+	gone, err := s.Collect(ctx)
+	if err != nil || gone.Retiring+gone.Rootless+gone.InGrace > 0 {
+		return 0, err
+	}
 	c, err := s.c.Nodes.Coding(s.Coding())
 	if err != nil {
-		return 0
+		return 0, nil
 	}
-	return uint64(s.c.Nodes.Spare()) / fullShare * uint64(c.K) / uint64(c.N())
+	return uint64(s.c.Nodes.Spare()) / fullShare * uint64(c.K) / uint64(c.N()), nil
+}
+
+// limit sets how much may still be written anew, once, when the nodes are full.
+// It is not set again: a share of what is left, taken again and again, is all.
+func (k *compaction) limit() error {
+	if k.c.most > 0 || k.c.Urgent || !k.s.c.Nodes.Full() {
+		return nil
+	}
+	most, err := k.s.rewritable(k.ctx)
+	if err == nil && most == 0 {
+		err = fmt.Errorf("store: compact: the nodes are full, and what is left of their reserve is for deletes; room of packs that were emptied comes back a day after: %w", cairn.ErrFull)
+	}
+	k.c.most = most
+	return err
 }
 
 // settledLog reports whether a pack may be compacted without being asked for: a

@@ -41,7 +41,8 @@ type PurgedNode struct {
 // deletes the object's current version at once from every node, without grace and
 // without waiting for roots or readers. What shares its packs is written anew
 // before. It returns node by node who confirmed; what is left goes on to be
-// deleted in the background. progress, where not nil, hears what is done.
+// deleted in the background. t bounds what is moved with nodes where it is not nil;
+// progress, where not nil, hears what is done.
 //
 // It may be ended at any moment; asked for again it goes on, also where the
 // object is gone by then. Kept roots older than the checkpoint it makes may lack
@@ -53,7 +54,7 @@ type PurgedNode struct {
 // Order: what is to go, durable here; the delete, durable; neighbours spread
 // elsewhere and moved; a checkpoint that knows all of it, on enough nodes; the
 // retired records; the files.
-func (s *Store) Purge(ctx context.Context, k cairn.Key, progress func(string)) (out Purged, err error) {
+func (s *Store) Purge(ctx context.Context, k cairn.Key, t Traffic, progress func(string)) (out Purged, err error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
@@ -63,7 +64,7 @@ func (s *Store) Purge(ctx context.Context, k cairn.Key, progress func(string)) (
 	if !s.collects() {
 		return out, errNoCollection
 	}
-	p := &purge{s: s, ctx: ctx, out: &out, say: progress}
+	p := &purge{s: s, ctx: ctx, out: &out, say: progress, traffic: t}
 	if err := p.begin(k); err != nil {
 		return out, err
 	}
@@ -83,11 +84,12 @@ func (c *Config) purgeName() string { return filepath.Join(c.Dir, "purging") }
 
 // purge is one under way.
 type purge struct {
-	s   *Store
-	ctx context.Context // of the purge
-	out *Purged
-	say func(string)
-	ids map[cairn.PackID]bool
+	s       *Store
+	ctx     context.Context // of the purge
+	out     *Purged
+	say     func(string)
+	traffic Traffic
+	ids     map[cairn.PackID]bool
 }
 
 // begin finds the packs and deletes the object.
@@ -199,7 +201,7 @@ func (p *purge) empty() error {
 		return err
 	}
 	p.say("writing what shares its packs anew")
-	c, err := s.Compact(p.ctx, Compaction{Want: func(row index.PackRow, _ uint64) bool { return p.ids[row.Params.ID] }}, nil)
+	c, err := s.Compact(p.ctx, Compaction{Traffic: p.traffic, Urgent: true, Want: func(row index.PackRow, _ uint64) bool { return p.ids[row.Params.ID] }}, nil)
 	p.out.Moved = c.Live
 	if err != nil {
 		return err

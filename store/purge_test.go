@@ -25,7 +25,7 @@ func TestPurge(t *testing.T) {
 				must(t, err)
 				ids := r.packsOf("secret")
 				var said []string
-				out, err := r.Purge(t.Context(), keyOf("secret"), func(s string) { said = append(said, s) })
+				out, err := r.Purge(t.Context(), keyOf("secret"), nil, func(s string) { said = append(said, s) })
 				must(t, err)
 				left, files := 0, 0
 				for _, n := range out.Nodes {
@@ -59,7 +59,7 @@ func TestPurge(t *testing.T) {
 				r.burn()
 				r.recover(base)
 				check()
-				if _, err := r.Purge(t.Context(), keyOf("secret"), nil); !errors.Is(err, cairn.ErrNotExist) {
+				if _, err := r.Purge(t.Context(), keyOf("secret"), nil, nil); !errors.Is(err, cairn.ErrNotExist) {
 					t.Errorf("once more: %v", err)
 				}
 			})
@@ -76,7 +76,7 @@ func TestPurgeTellsWhoDidNotConfirm(t *testing.T) {
 		r.rest()
 		ids := r.packsOf("secret")
 		r.nodes[1].faulty.SetChoose(onDeletes(backendtest.Fails))
-		out, err := r.Purge(t.Context(), keyOf("secret"), nil)
+		out, err := r.Purge(t.Context(), keyOf("secret"), nil, nil)
 		must(t, err)
 		i := slices.IndexFunc(out.Nodes, func(n PurgedNode) bool { return n.Left > 0 })
 		if i != 1 || out.Nodes[1].Why == "" || out.Nodes[1].Name != "n2" || len(out.Nodes) != 3 || !slices.Equal(out.Copies, []cairn.Key{keyOf("copy")}) {
@@ -110,7 +110,7 @@ func TestPurgeOfJournaledBytes(t *testing.T) {
 		if len(journals) == 0 {
 			t.Fatal("no journal was made")
 		}
-		_, err := r.Purge(t.Context(), keyOf("secret"), nil)
+		_, err := r.Purge(t.Context(), keyOf("secret"), nil, nil)
 		must(t, err)
 		if n := r.fileCount(journals...); n != 0 {
 			t.Errorf("%d files of journals stand", n)
@@ -126,7 +126,7 @@ func TestPurgeGoesOn(t *testing.T) {
 		must(t, r.put("other", content(3, 500)))
 		ids := r.packsOf("secret")
 		roots.fail(cairn.ErrUnavailable)
-		if _, err := r.Purge(t.Context(), keyOf("secret"), nil); err == nil {
+		if _, err := r.Purge(t.Context(), keyOf("secret"), nil, nil); err == nil {
 			t.Fatal("purged without a root")
 		}
 		if r.fileCount(ids...) == 0 {
@@ -134,7 +134,7 @@ func TestPurgeGoesOn(t *testing.T) {
 		}
 		r.reopen()
 		roots.fail(nil)
-		out, err := r.Purge(t.Context(), keyOf("secret"), nil)
+		out, err := r.Purge(t.Context(), keyOf("secret"), nil, nil)
 		must(t, err)
 		if r.fileCount(ids...) != 0 || out.Packs == 0 {
 			t.Errorf("%d files stand, %+v", r.fileCount(ids...), out)

@@ -20,14 +20,15 @@ const (
 // the present coding has it. What a frame is bound to, content, number and
 // whether it is the last, stays. Packs are owned until done.
 type rewriter struct {
-	s    *Store
-	ctx  context.Context // of the compaction
-	open *staged
-	off  uint32
-	runs []pack.Run
-	made []*staged
-	ids  []cairn.PackID
-	size int64 // bytes of the packs made
+	s       *Store
+	ctx     context.Context // of the compaction
+	traffic Traffic         // may be nil
+	open    *staged
+	off     uint32
+	runs    []pack.Run
+	made    []*staged
+	ids     []cairn.PackID
+	size    int64 // bytes of the packs made
 }
 
 // extent seals e anew and returns where it lies now. Small ones are kept whole,
@@ -116,6 +117,9 @@ func (w *rewriter) read(e liveExtent, done, step uint64) (plain []byte, number u
 	part := pack.Part{ID: e.content, Size: e.size}
 	at := e.offset + uint32(pack.SealedLength(int64(done)))
 	sealed := make([]byte, pack.SealedLength(int64(step)))
+	if err := w.spendRead(e.pack, at, len(sealed)); err != nil {
+		return nil, 0, err
+	}
 	key, err := w.s.readPack(w.ctx, e.pack, at, sealed, false)
 	if err != nil {
 		return nil, 0, err
@@ -133,7 +137,10 @@ func (w *rewriter) close() error {
 	if err := p.file.Sync(); err != nil {
 		return diskError(err)
 	}
-	w.open = nil
+	if err := w.spendPuts(w.off); err != nil {
+		return err
+	}
+	w.open, p.traffic = nil, w.traffic
 	w.size += int64(w.off)
 	w.s.closeData(p, w.off, w.runs...)
 	return nil

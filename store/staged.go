@@ -51,6 +51,8 @@ type staged struct {
 	why     error                 // last failure to spread
 	deps    map[cairn.PackID]bool // packs its records name that were staged when it was closed
 
+	traffic Traffic // bounds where it is placed, may be nil; never changes once it is closed
+
 	// Of a checkpoint pack; never change once it is closed.
 	part, total uint32
 	cutOff      uint64

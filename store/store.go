@@ -71,6 +71,8 @@ type Nodes interface {
 	// Read fills b with pack bytes from off, every block of it proven by a
 	// signed root, and may read ahead bytes more into its cache.
 	Read(ctx context.Context, p pack.Params, at []cairn.Location, off uint64, b []byte, ahead int) error
+	// Lacks is what such a read would ask nodes for: bytes by data shard.
+	Lacks(p pack.Params, off uint64, n int) map[uint8]int64
 	// Contents returns the sealed contents, verified.
 	Contents(ctx context.Context, p pack.Params, at []cairn.Location) ([]byte, error)
 	// Survey lists every node and returns the packs whose shards are there.
@@ -142,9 +144,9 @@ type Config struct {
 	// CompactBelow is the live share of a pack below which it is rewritten in the
 	// background, 0 to 1; default 0.5, negative: nothing is.
 	CompactBelow float64
-	// Spend, where it is not nil, waits until background work may move n bytes
-	// more, or says why not.
-	Spend    func(ctx context.Context, n int64) error
+	// Traffic bounds what compaction in the background moves with nodes; nil does
+	// not.
+	Traffic  Traffic
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }

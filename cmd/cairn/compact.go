@@ -116,6 +116,9 @@ func compactText(r engine.CompactReport) string {
 	if r.Waiting > 0 {
 		fmt.Fprintf(&b, "%s wait for uploads in progress that lie in them\n", count(int64(r.Waiting), "pack"))
 	}
+	if r.Dear > 0 {
+		fmt.Fprintf(&b, "%s left as they are: their nodes have no traffic left for it this month\n", count(int64(r.Dear), "pack"))
+	}
 	b.WriteString(doomedText(r.Doomed))
 	return b.String()
 }

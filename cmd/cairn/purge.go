@@ -7,6 +7,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/cmd/cairn/engine"
+	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -21,6 +22,8 @@ operator's node keeps in its trash or in snapshots. A node that does not answer 
 again by itself; the secret counts as leaked all the same: change it.
 
   --yes             do not ask
+  --bwlimit RATE    write the others no faster than this, such as 8M, or a timetable
+                    "08:00,1M 23:00,off"; nodes' traffic and hours do not hold it up
   --dry-run         say in which packs and on which nodes the bytes lie, and do nothing
 
 Exit status 6 when a node has not confirmed.`,
@@ -29,14 +32,20 @@ Exit status 6 when a node has not confirmed.`,
 	}
 }
 
-func purgeObject() operation[named, store.Purged] {
-	return operation[named, store.Purged]{"purge", func(ctx context.Context, e *engine.Engine, a named, report progress) (store.Purged, error) {
+// purging is what purge is asked for.
+type purging struct {
+	Name    string         `json:"name"`
+	Bwlimit config.Bwlimit `json:"bwlimit"`
+}
+
+func purgeObject() operation[purging, store.Purged] {
+	return operation[purging, store.Purged]{"purge", func(ctx context.Context, e *engine.Engine, a purging, report progress) (store.Purged, error) {
 		k, err := keyOf(a.Name)
 		if err != nil {
 			return store.Purged{}, err
 		}
 		e.LookAtStart(ctx)
-		return e.Purge(ctx, k, report)
+		return e.Purge(ctx, k, a.Bwlimit, report)
 	}}
 }
 
@@ -50,6 +59,8 @@ func runPurge(ctx context.Context, e *env, v verb, args []string) error {
 	f := newFlags(e, v)
 	yes := f.Bool("yes", false, "")
 	dry := f.Bool("dry-run", false, "")
+	var limit config.Bwlimit
+	f.Func("bwlimit", "", func(s string) (err error) { limit, err = config.ParseBwlimit(s); return err })
 	rest, err := f.parse(args, 1, 1)
 	if err != nil {
 		return err
@@ -63,7 +74,7 @@ func runPurge(ctx context.Context, e *env, v verb, args []string) error {
 	if !*yes && !e.ask(ctx, fmt.Sprintf("%s is deleted for good, from every node, without any grace.  Go on?", rest[0])) {
 		return fmt.Errorf("%s stays; --yes purges it without asking: %w", rest[0], cairn.ErrPrecondition)
 	}
-	out, err := purgeObject().do(ctx, f, named{rest[0]})
+	out, err := purgeObject().do(ctx, f, purging{rest[0], limit})
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -68,10 +67,7 @@ func (e *Engine) compact(ctx context.Context, c Compacting, verb string, report 
 	if coding, err := e.Fleet.Coding(e.Store.Coding()); err == nil {
 		out.Coding = coding.String()
 	}
-	own := &pace{limit: c.Bwlimit}
-	out.Compacted, err = e.Store.Compact(ctx, store.Compaction{Want: want, DryRun: c.DryRun, Spend: func(ctx context.Context, n int64) error {
-		return errors.Join(own.wait(ctx, n), e.rewriting.wait(ctx, n))
-	}}, func(p store.Compacted) {
+	out.Compacted, err = e.Store.Compact(ctx, store.Compaction{Want: want, DryRun: c.DryRun, Traffic: traffic{e.Fleet, &pace{limit: c.Bwlimit}}}, func(p store.Compacted) {
 		if report != nil {
 			report(Progress{Text: verb, Done: int64(p.Packs), Of: int64(p.Of), Unit: "pack", Bytes: p.Live})
 		}
@@ -133,7 +129,7 @@ func (e *Engine) recodeOld(ctx context.Context) {
 }
 
 func (e *Engine) recodeTo(ctx context.Context, target cairn.Coding) {
-	out, err := e.Store.Compact(ctx, store.Compaction{Spend: e.rewriting.wait, Want: func(row index.PackRow, _ uint64) bool {
+	out, err := e.Store.Compact(ctx, store.Compaction{Traffic: traffic{Fleet: e.Fleet}, Want: func(row index.PackRow, _ uint64) bool {
 		return row.Params.Coding.M < target.M
 	}}, nil)
 	switch {

@@ -96,20 +96,19 @@ type Engine struct {
 	Cache   *cache.Cache
 	Gateway *gateway.Gateway // an http.Handler that speaks S3
 
-	c         Config                      // never changes
-	opened    atomic.Pointer[store.Store] // Store, for those that run before there is one
-	fork      atomic.Pointer[error]       // what the keeper said of another gateway
-	keeper    *recovery.Keeper            // nil when read-only
-	kit       *kitWriter
-	kept      *keep.Runner
-	metrics   *backends.Metrics // nil without a registry
-	started   time.Time
-	clock     *observed.Clock
-	scrub     *scrub.Scrub         // nil when read-only
-	rewriting *pace                // of compaction and recoding in the background
-	turn      chan struct{}        // held by whoever changes keys
-	look      glance               // at this machine, for Status
-	figures   prometheus.Collector // nil without a registry
+	c       Config                      // never changes
+	opened  atomic.Pointer[store.Store] // Store, for those that run before there is one
+	fork    atomic.Pointer[error]       // what the keeper said of another gateway
+	keeper  *recovery.Keeper            // nil when read-only
+	kit     *kitWriter
+	kept    *keep.Runner
+	metrics *backends.Metrics // nil without a registry
+	started time.Time
+	clock   *observed.Clock
+	scrub   *scrub.Scrub         // nil when read-only
+	turn    chan struct{}        // held by whoever changes keys
+	look    glance               // at this machine, for Status
+	figures prometheus.Collector // nil without a registry
 
 	mu      sync.Mutex
 	secrets secrets // guarded by mu
@@ -136,7 +135,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if s.closed, err = closedEpochs(c.FS, c.File.Dir, s); err != nil {
 		return nil, err
 	}
-	e := &Engine{ID: s.store, c: c, rewriting: &pace{limit: c.File.Scrub.Bwlimit}, secrets: s, started: time.Now(), turn: newTurn()}
+	e := &Engine{ID: s.store, c: c, secrets: s, started: time.Now(), turn: newTurn()}
 	e.kit = newKitWriter(c, func() (recovery.Kit, error) { return e.keeper.Kit() })
 	if c.Registry != nil {
 		if e.metrics, err = backends.NewMetrics(c.Registry); err != nil {
@@ -219,7 +218,7 @@ func (e *Engine) storeConfig(keeper store.Roots) store.Config {
 		Epochs: s.epochs, Epoch: s.epoch, Sign: c.Identity.Sign(), Box: c.Identity.Secrets(),
 		Roots: keeper, CheckpointEvery: time.Duration(f.Store.Checkpoint), Ack: f.Store.Ack.String(),
 		Coding: f.Store.Coding.String(), PackSize: c.PackSize, FlushAge: time.Duration(f.Store.Flush.Max), Settle: orNone(time.Duration(f.Stage.Settle)),
-		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Clock: clock, Spend: e.rewriting.wait, Log: c.Log, Registry: c.Registry}
+		StageLimit: int64(f.Stage.Limit), Memory: int64(f.Memory) / 2, SlowWait: c.SlowWait, IndexCache: c.IndexCache, Clock: clock, Traffic: traffic{Fleet: e.Fleet}, Log: c.Log, Registry: c.Registry}
 }
 
 // orNone is d for a configuration of which 0 means the default, as it does not
