@@ -12,13 +12,18 @@ import (
 )
 
 // candidates lists the nodes that take shards, suspect ones included; up leaves
-// out those that do not answer now or are held, else only those are left out that
-// have been away or held for long.
+// out those that do not answer now, are held or quarantined, else only those are
+// left out of which that has been so for long. What is thought of a node has a
+// part in which nodes are chosen, and none in how many there are: so it counts
+// with up only, and a doubt makes no pack weaker.
 func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 	var out []layout.Candidate
 	for _, n := range f.all() {
 		ok, since := n.link.up()
-		if !n.inService() || n.link.isQuarantined() {
+		if !n.inService() {
+			continue
+		}
+		if fell, is := n.link.quarantine(); is && (up || now.Sub(fell) >= f.c.AwayAfter) {
 			continue
 		}
 		if up && n.isUnmounted() {
@@ -30,7 +35,11 @@ func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 		if from, held := n.heldSince(); held && (up || now.Sub(from) >= f.c.AwayAfter) {
 			continue
 		}
-		out = append(out, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: n.weight()})
+		weight := n.roomy()
+		if up {
+			weight = n.weight()
+		}
+		out = append(out, layout.Candidate{Node: n.ID, Operator: n.Operator, Weight: weight})
 	}
 	return out
 }

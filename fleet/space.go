@@ -92,12 +92,17 @@ func reserve(total int64) int64 { return total / 100 * userReserve }
 // Where only the reserve is left it still takes shards, but few as long as
 // others have more.
 func (n *node) weight() float64 {
-	free, total, _ := n.space()
 	n.link.mu.Lock()
 	good := n.link.good()
 	n.link.mu.Unlock()
+	return n.roomy() * good
+}
+
+// roomy is the weight of a node of good reputation: what its space alone is worth.
+func (n *node) roomy() float64 {
+	free, total, _ := n.space()
 	if above := free - reserve(total); above > 0 {
-		return float64(above) * good
+		return float64(above)
 	}
-	return float64(free) * good / 64
+	return float64(free) / 64
 }

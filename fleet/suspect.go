@@ -35,6 +35,13 @@ func (l *link) isQuarantined() bool {
 	return l.quarantined
 }
 
+// quarantine is whether the node is quarantined, and since when.
+func (l *link) quarantine() (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fell, l.quarantined
+}
+
 func (l *link) setQuarantined(v bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
