@@ -97,6 +97,8 @@ func TestHazardA7H2NothingDiesUnseen(t *testing.T) {
 		data := content(2, 2*tinyPack)
 		must(t, r.put("x", data)) // its record in the log pack that nobody will show
 		must(t, r.put("gone", content(3, 100)))
+		must(t, r.put("unwanted", content(7, 100)))
+		must(t, r.put("stale", content(8, 100)))
 		must(t, r.Delete(t.Context(), keyOf("gone"), Condition{}))
 		r.rest()
 		must(t, r.put("later", content(4, 100)))
@@ -119,6 +121,12 @@ func TestHazardA7H2NothingDiesUnseen(t *testing.T) {
 		}
 		r.open()
 		r.want("old", content(1, 100))
+		r.wantErr("unwanted", cairn.ErrNotExist)
+		must(t, r.Delete(t.Context(), keyOf("unwanted"), Condition{})) // nobody knows of it, and yet
+		must(t, r.put("stale", content(9, 100)))
+		if st, err := r.Status(t.Context()); err != nil || len(st.Unseen) != 3 { // two nodes and a hole
+			t.Errorf("unseen are %q, %v", st.Unseen, err)
+		}
 		for range 4 {
 			must(t, r.put("new", content(5, 100)))
 			_ = r.Flush(t.Context())
@@ -132,7 +140,9 @@ func TestHazardA7H2NothingDiesUnseen(t *testing.T) {
 		}
 		r.pass(2 * time.Minute)
 		r.rest()
-		r.pass(3 * time.Hour) // a survey
+		if seen, err := r.SeeUnseen(t.Context()); err != nil || seen.Left != "" {
+			t.Errorf("looked for it: %+v, %v", seen, err)
+		}
 		if !r.unseen.nothing() {
 			t.Error("something is still unseen")
 		}
@@ -140,7 +150,48 @@ func TestHazardA7H2NothingDiesUnseen(t *testing.T) {
 		r.want("new", content(5, 100))
 		r.want("later", content(4, 100))
 		r.wantErr("gone", cairn.ErrNotExist)
+		r.wantErr("unwanted", cairn.ErrNotExist)
+		r.want("stale", content(9, 100))
+		if st, err := r.Status(t.Context()); err != nil || len(st.Unseen) != 0 {
+			t.Errorf("unseen are %q, %v", st.Unseen, err)
+		}
 		r.booked()
+	})
+}
+
+// TestANodeThatComesBackIsSeenSoon: what a recovery went on without is taken up
+// within a minute of it, not at the next survey.
+func TestANodeThatComesBackIsSeenSoon(t *testing.T) {
+	collecting(t, 4, "1+1", func(t *testing.T, r *rig, roots *rootFile) {
+		must(t, r.put("old", content(1, 100)))
+		r.rest()
+		r.checkpoint()
+		base := r.base(roots)
+		must(t, r.put("x", content(2, 100)))
+		r.rest()
+		must(t, r.put("later", content(4, 100)))
+		r.rest()
+		for row, err := range r.idx.Packs(cairn.PackID{}) {
+			must(t, err)
+			r.gatherOn(row.Params.ID, map[bool]int{true: 0, false: 2}[row.Kind == pack.Log && row.Number == base.CutOff.Number+1])
+		}
+		r.burn()
+		for i := range 2 {
+			r.nodes[i].faulty.SetDown(true)
+		}
+		base.AcceptLoss = true
+		r.recover(base)
+		r.pass(collectEvery + time.Minute) // the first survey finds nobody
+		r.wantErr("x", cairn.ErrNotExist)
+		for i := range 2 {
+			r.nodes[i].faulty.SetDown(false)
+		}
+		r.want("old", content(1, 100))
+		r.pass(2 * time.Minute) // the fleet looks at its nodes now and then
+		r.want("x", content(2, 100))
+		if !r.unseen.nothing() {
+			t.Error("something is still unseen")
+		}
 	})
 }
 

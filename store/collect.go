@@ -96,12 +96,27 @@ func (s *Store) collects() bool { return s.clock != nil }
 func (s *Store) collector(ctx context.Context) {
 	t := time.NewTicker(collectEvery)
 	defer t.Stop()
+	changed := s.c.Nodes.Changed()
 	for {
+		back := changed
+		if s.unseen.nothing() {
+			back = nil // nodes that come back bring nothing
+		}
 		select {
 		case <-t.C:
+		case <-back: // perhaps with what a recovery has not seen
+			pause := time.NewTimer(unseenAfter) // others may follow
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				pause.Stop()
+				return
+			}
+			s.unseen.hurry()
 		case <-ctx.Done():
 			return
 		}
+		changed = s.c.Nodes.Changed()
 		out, err := s.Collect(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil && !errors.Is(err, cairn.ErrUnavailable):

@@ -152,10 +152,15 @@ func (s *Store) Delete(ctx context.Context, k cairn.Key, c Condition) error {
 			return err
 		}
 		v, ok, err := t.object(b.ID, k.Object)
-		if err != nil || !ok {
+		if err != nil {
 			return err
 		}
-		if err := t.log(pack.Delete{Bucket: b.ID, Key: k.Object}); err != nil {
+		if _, hidden := s.unseen.after(); !ok && !hidden {
+			return nil
+		}
+		// Also where there is none, while log packs are missing that may bring one: it
+		// would be back, and somebody was told that it is deleted.
+		if err := t.log(pack.Delete{Bucket: b.ID, Key: k.Object}); err != nil || !ok {
 			return err
 		}
 		t.grow(b, -int64(v.Put.Size))

@@ -39,6 +39,8 @@ type Status struct {
 	CheckpointRows uint64  `json:"checkpoint_rows"`  // of all its runs
 	AboveCutOff    uint64  `json:"above_cut_off"`    // log packs closed since: what a recovery reads one by one
 
+	Unseen []string `json:"unseen"` // nodes and log packs that a recovery went on without and that were not seen since
+
 	Doomed // what nothing needs any more, as the last collection found it
 	// Compacting is what the compaction under way has done, or the last one.
 	Compacting Compacted `json:"compacting"`
@@ -53,6 +55,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	out := Status{Objects: int64(t.Objects), Bytes: int64(t.Bytes), StageLimit: s.c.StageLimit, Coding: s.Coding(), Ack: s.c.Ack,
 		Groups: s.m.nGroups.Load(), Writes: s.m.nWrites.Load(), Life: s.com.life.number}
 	s.jour.fill(&out)
+	out.Unseen = s.unseen.lines()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Packs = s.nSpread

@@ -33,8 +33,12 @@ type unseenText struct {
 	Holes []Hole   `json:"holes"`
 }
 
-// unseenEvery is how often nodes are surveyed for it.
-const unseenEvery = time.Hour
+// Nodes are surveyed for it every unseenEvery, and unseenAfter after one came
+// back, went or changed.
+const (
+	unseenEvery = time.Hour
+	unseenAfter = 10 * time.Second
+)
 
 const unseenMost = 4 << 20 // bytes of the file
 
@@ -133,6 +137,26 @@ func (u *unseen) found(number uint64) error {
 	return err
 }
 
+// lines say what was not seen, for people.
+func (u *unseen) lines() (out []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, n := range u.text.Nodes {
+		out = append(out, "node "+n)
+	}
+	for _, h := range u.text.Holes {
+		out = append(out, h.String())
+	}
+	return out
+}
+
+// hurry makes the next survey due.
+func (u *unseen) hurry() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tried = time.Time{}
+}
+
 // due reports whether it is time for a survey, and takes it as begun.
 func (u *unseen) due(now time.Time) bool {
 	u.mu.Lock()
@@ -155,9 +179,36 @@ func (u *unseen) end() error {
 	return nil
 }
 
-// seeUnseen surveys all nodes and adopts what the index does not know. When every
-// node that is not gone has answered, and nothing is left to adopt, what is still
-// missing is missing for good. It reports whether there is nothing unseen.
+// Seen is what became of what a recovery went on without.
+type Seen struct {
+	Packs   int    `json:"packs"`   // that came back
+	Records int    `json:"records"` // of log packs among them, which count now
+	Refused int    `json:"refused"` // packs that are there and do not count, see Adopt
+	Left    string `json:"left"`    // why not everything was seen; empty: it was
+}
+
+// SeeUnseen looks at once for what a recovery went on without, as a collection
+// does within the hour: it surveys the nodes and adopts what the index does not
+// know. The zero Seen when there is nothing. The errors are those of Adopt.
+func (s *Store) SeeUnseen(ctx context.Context) (Seen, error) {
+	if s.unseen.nothing() {
+		return Seen{}, nil
+	}
+	if err := s.writable(); err != nil {
+		return Seen{}, err
+	}
+	select { // one round at a time, and no collection beside
+	case s.collecting <- struct{}{}:
+		defer func() { <-s.collecting }()
+	case <-ctx.Done():
+		return Seen{}, fmt.Errorf("store: %w: %w", ctx.Err(), cairn.ErrUnavailable)
+	case <-s.pub.Done():
+		return Seen{}, s.ended()
+	}
+	return s.lookForUnseen(ctx)
+}
+
+// seeUnseen does it where it is due, and reports whether there is nothing unseen.
 func (s *Store) seeUnseen(ctx context.Context) (bool, error) {
 	if s.unseen.nothing() {
 		return true, nil
@@ -165,16 +216,24 @@ func (s *Store) seeUnseen(ctx context.Context) (bool, error) {
 	if !s.unseen.due(time.Now()) {
 		return false, nil
 	}
+	seen, err := s.lookForUnseen(ctx)
+	return err == nil && seen.Left == "", err
+}
+
+// lookForUnseen surveys all nodes and adopts what the index does not know. When
+// every node that is not gone has answered, and nothing is left to adopt, what is
+// still missing is missing for good.
+func (s *Store) lookForUnseen(ctx context.Context) (seen Seen, err error) {
 	found, silent := s.c.Nodes.Survey(ctx)
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return seen, err
 	}
 	var unknown []cairn.PackID
 	for id := range found {
 		if _, err := s.idx.Pack(id); errors.Is(err, cairn.ErrNotExist) && !s.Staged(id) {
 			unknown = append(unknown, id)
 		} else if err != nil && !errors.Is(err, cairn.ErrNotExist) {
-			return false, s.indexError("pack", err)
+			return seen, s.indexError("pack", err)
 		}
 	}
 	slices.SortFunc(unknown, func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) })
@@ -188,8 +247,13 @@ func (s *Store) seeUnseen(ctx context.Context) (bool, error) {
 			case errors.Is(err, cairn.ErrCorrupt): // a name that somebody made up
 			case err != nil:
 				again, left = append(again, id), cmp.Or(left, err)
+			case out.As == "refused":
+				seen.Refused++
+				s.c.Log.Warn("a pack that a recovery had not seen does not count", "pack", id, "why", out.Why)
 			default:
-				s.c.Log.Info("a pack that a recovery had not seen", "pack", id, "as", out.As, "why", out.Why)
+				seen.Packs++
+				seen.Records += out.Records
+				s.c.Log.Info("a pack that a recovery had not seen", "pack", id, "as", out.As)
 			}
 		}
 		if unknown = again; len(again) == 0 {
@@ -197,12 +261,13 @@ func (s *Store) seeUnseen(ctx context.Context) (bool, error) {
 		}
 	}
 	if left != nil {
+		seen.Left = left.Error()
 		s.c.Log.Info("not everything was seen since the recovery; nothing is found dead until then", "err", left)
-		return false, nil
+		return seen, nil
 	}
 	if err := s.unseen.end(); err != nil {
-		return false, fmt.Errorf("store: %w", err)
+		return seen, fmt.Errorf("store: %w", err)
 	}
 	s.c.Log.Info("every node was seen since the recovery")
-	return true, nil
+	return seen, nil
 }

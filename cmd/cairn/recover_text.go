@@ -126,6 +126,9 @@ func lossText(r engine.RecoverReport, err error) string {
 		}
 		l.add("loss", "%s did not answer: %s", strings.Join(i.Silent, ", "), text)
 	}
+	if len(i.Holes) > 0 && err == nil {
+		l.add("", "when the nodes that have it are back their objects come back by themselves, but where somebody wrote since; nothing is deleted until then")
+	}
 	if len(i.Void) > 0 {
 		l.add("loss", "%s of a former gateway, written after another took over, do not count", count(int64(len(i.Void)), "log pack"))
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cairn-storage/cairn/scrub"
@@ -98,6 +99,12 @@ func (v *verdict) recovery() {
 	}
 	before := len(s.Wrong)
 	advise(s)
+	if len(s.Unseen) > 0 {
+		s.Wrong = append(s.Wrong, strings.Join(s.Unseen, ", ")+" was not seen by the recovery, nor since: what only stood there is missing, and nothing is deleted meanwhile")
+		if away := v.away(); len(away) > 0 {
+			v.do("cairn scrub", "bring back %s first: what only they have comes back by itself then, and this says what did; `cairn node remove NAME` gives one up, and what it had", strings.Join(away, " and "))
+		}
+	}
 	if len(s.Wrong) > before {
 		v.level = max(v.level, degraded)
 	}

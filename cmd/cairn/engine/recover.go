@@ -179,7 +179,7 @@ func (r *recoverer) accept() error {
 	case r.AcceptLoss:
 		return nil
 	case len(i.Holes) > 0:
-		return fmt.Errorf("recover: %v are on no node that answers; bring more nodes back and try again, or go on without with --accept-loss: %w", i.Holes[0], cairn.ErrUnavailable)
+		return fmt.Errorf("recover: the log has holes on all nodes that answer, the first is %v; bring more nodes back and try again, or go on without with --accept-loss: %w", i.Holes[0], cairn.ErrUnavailable)
 	case i.LostCount > 0 && len(i.Silent) > 0:
 		return fmt.Errorf("recover: %d objects cannot be read while %s do not answer; bring them back and try again, or go on without with --accept-loss: %w",
 			i.LostCount, strings.Join(i.Silent, ", "), cairn.ErrUnavailable)

@@ -7,6 +7,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/scrub"
+	"github.com/cairn-storage/cairn/store"
 )
 
 // Work is what a verb that looks after shards is asked for.
@@ -21,7 +22,30 @@ func (e *Engine) Scrub(ctx context.Context, w Work, report func(Progress)) (scru
 	if err := e.needCare(); err != nil {
 		return scrub.Report{}, err
 	}
-	return e.scrub.Scrub(withPace(ctx, w.Bwlimit), w.Request, of(report))
+	var seen store.Seen
+	if !w.DryRun {
+		var err error
+		if seen, err = e.Store.SeeUnseen(ctx); err != nil {
+			return scrub.Report{}, err
+		}
+	}
+	r, err := e.scrub.Scrub(withPace(ctx, w.Bwlimit), w.Request, of(report))
+	r.Says = append(seenText(seen), r.Says...)
+	return r, err
+}
+
+// seenText says what came back that a recovery had not seen.
+func seenText(s store.Seen) (out []string) {
+	if s.Packs > 0 {
+		out = append(out, fmt.Sprintf("%s that the recovery had not seen: %s of what was written in them count again, but where somebody wrote since", number(int64(s.Packs), "pack"), number(int64(s.Records), "record")))
+	}
+	if s.Refused > 0 {
+		out = append(out, fmt.Sprintf("%s that came back do not count and stay where they are: what was written after the log that the recovery knew", number(int64(s.Refused), "pack")))
+	}
+	if s.Left != "" {
+		out = append(out, "not everything was seen since the recovery: "+s.Left)
+	}
+	return out
 }
 
 // Repair makes missing shards again, the worst pack first.
