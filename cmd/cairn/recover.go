@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -113,6 +114,9 @@ func (r recoverFlags) run(ctx context.Context, f *flags) (err error) {
 	rc, err := r.config(ctx, f, c)
 	if err != nil {
 		return err
+	}
+	if f.e.process && f.e.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(rc.MemoryLimit())
 	}
 	out, err := f.recover(ctx, rc)
 	if !f.json && out.Short != "" {

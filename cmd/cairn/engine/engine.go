@@ -299,7 +299,14 @@ func (e *Engine) Close(ctx context.Context) error {
 
 // MemoryLimit is what the process may hold in all, bytes: the budget of
 // cairn.toml, the caches, and room for the program itself.
-func (e *Engine) MemoryLimit() int64 {
+func (e *Engine) MemoryLimit() int64 { return e.c.MemoryLimit() }
+
+// MemoryLimit is that of the engine that c makes, or that a recovery uses.
+func (c Config) MemoryLimit() int64 {
 	const program = 128 << 20 // code, connections, tables of rclone and the index
-	return int64(e.c.File.Memory) + int64(e.c.File.Cache.Memory) + e.c.IndexCache + program
+	index := c.IndexCache
+	if index == 0 {
+		index = indexCache
+	}
+	return int64(c.File.Memory) + int64(c.File.Cache.Memory) + index + program
 }
