@@ -12,9 +12,14 @@ import (
 	"github.com/cairn-storage/cairn/pack"
 )
 
-// waysMost bounds how many ways one fetch tries: a few places of the shard, and
-// decoding.
-const waysMost = 6
+// placesMost and waysMost bound how many ways one fetch tries: a few places of the
+// shard, and decoding, once more where the shards moved meanwhile. A node that
+// says too often that a file is not there leaves more places than that behind, so
+// places never take the turn of decoding.
+const (
+	placesMost = 4
+	waysMost   = placesMost + 2
+)
 
 // answer is what one way brought: blocks from block from on, nil for those that
 // it did not bring.
@@ -70,6 +75,7 @@ type ways struct {
 	asked       *node // last, directly; nil when it was decoding
 	decoding    bool  // begun
 	resolved    bool  // the places were asked for once more
+	direct      int   // places asked
 	started     int
 	running     int
 	answers     chan answer // room for all ways
@@ -141,9 +147,10 @@ func (w *ways) next(ctx context.Context, late *time.Timer, hedge bool) bool {
 	switch {
 	case w.started == waysMost:
 		return false
-	case len(w.places) > 0:
+	case len(w.places) > 0 && w.direct < placesMost:
 		p := w.places[0]
 		w.places = w.places[1:]
+		w.direct++
 		w.tried = append(w.tried, p.l)
 		w.asked = p.n
 		way = func() answer {
@@ -180,10 +187,11 @@ func (w *ways) late(ctx context.Context, timer *time.Timer) {
 	}
 	n.link.late(time.Now())
 	cost := 1
-	if len(w.places) == 0 {
+	more := len(w.places) > 0 && w.direct < placesMost
+	if !more {
 		cost = w.Coding.K
 	}
-	if (len(w.places) > 0 || !w.decoding) && w.f.spend(cost) {
+	if (more || !w.decoding) && w.f.spend(cost) {
 		w.next(ctx, timer, true)
 	}
 }

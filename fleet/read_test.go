@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -178,6 +179,21 @@ func TestFates(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestManyPlacesThatAreNotThereDoNotKeepFromDecoding: a node that said too often
+// that a file was not there leaves more places behind than are asked.
+func TestManyPlacesThatAreNotThereDoNotKeepFromDecoding(t *testing.T) {
+	r := newRig(t, 5)
+	sp := r.spread(coding("3+2"), 300*kib)
+	n, name := r.holder(sp, 0)
+	must(t, n.mem.Delete(t.Context(), name))
+	for i := range 9 {
+		l := sp.where[slices.IndexFunc(sp.where, func(l cairn.Location) bool { return l.Index == 0 })]
+		l.Write += uint32(i + 1)
+		sp.where = append(sp.where, l)
+	}
+	r.read(sp, 0, len(sp.bytes), 0)
 }
 
 func TestABlockCountsOnlyUnderItsSignedRoot(t *testing.T) {

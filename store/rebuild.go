@@ -50,6 +50,9 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	numbers := make(map[uint64]bool)
 	here := make(map[cairn.PackID][]cairn.Location)
 	for _, f := range files {
+		if f.Kind == pack.Checkpoint && f.Sealed() == nil {
+			continue // never spread, or its seal is damaged and its shards are all there is
+		}
 		here[f.Pack] = found[f.Pack] // the checkpoint may lie there
 		delete(found, f.Pack)
 		if f.Kind == pack.Log {
@@ -60,11 +63,12 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	if err != nil {
 		return nil, fmt.Errorf("store: rebuild the index: %w", err)
 	}
-	got, err := s.gatherContents(ctx, found)
+	got, err := s.gatherContents(ctx, found, len(ns) > 1)
 	if err != nil {
 		return nil, fmt.Errorf("store: rebuild the index: %w", errors.Join(err, silent))
 	}
 	got.cut = cut
+	silent = errors.Join(silent, got.silent)
 	top := cut.Number
 	for _, r := range got.rows {
 		if r.Kind == pack.Log {
@@ -106,7 +110,7 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if len(rows) > 0 || silent != nil {
-		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "silent", silent)
+		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "unshown", got.unshown, "silent", silent)
 	}
 	return rest.files, nil
 }
@@ -152,20 +156,46 @@ type gathered struct {
 	rows     []index.PackRow // but those of journals
 	changes  []index.Change  // of log packs
 	journals []journalPack
+	unshown  int   // packs that one node alone lists and does not show now
+	silent   error // of the first of those
 }
 
-func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location) (gathered, error) {
+// hearsay reports whether a pack is listed by one node alone.
+func hearsay(at []cairn.Location) bool {
+	return !slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node != at[0].Node })
+}
+
+// gatherContents reads what the packs that are found say of themselves. A node
+// that makes up names and then does not answer must not keep a gateway from
+// starting: where there are several nodes, and one alone lists a pack, it is asked
+// once, and counts as silent about it. A pack that was released stands on more;
+// where those are silent too and it matters, a log number or a pack that records
+// name is found missing, and what else stands there is taken up when it shows.
+func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location, several bool) (gathered, error) {
 	var mu sync.Mutex
 	var out gathered
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(gatherWidth)
 	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) }) {
 		g.Go(func() error {
-			row, contents, chs, err := s.readContentsPatiently(ctx, id, found[id])
+			at, tries := found[id], gatherTries
+			doubtful := several && hearsay(at)
+			if doubtful {
+				tries = 1
+			}
+			row, contents, chs, err := s.readContentsPatiently(ctx, id, at, tries)
 			if errors.Is(err, errNoShard) {
 				// Whoever lists it may have made it up. If it was real and mattered, a
 				// log number or a pack that records name is found missing.
 				s.c.Log.Warn("a pack is listed, but no file of it verifies; it is left out", "pack", id, "err", err)
+				return nil
+			}
+			if doubtful && errors.Is(err, cairn.ErrUnavailable) && ctx.Err() == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				if out.unshown++; out.silent == nil {
+					out.silent = fmt.Errorf("pack %v: %w", id, err)
+				}
 				return nil
 			}
 			if err != nil {
@@ -185,7 +215,7 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 	return out, err
 }
 
-// A pack that cannot be read now is asked for gatherTries times in all, after
+// A pack that cannot be read now is asked for several times in all, after
 // gatherFirst, then twice as long each time: a node that fails now and then must
 // not keep a gateway from starting, and leaving the pack out could lose what
 // nobody else tells of.
@@ -194,8 +224,8 @@ const (
 	gatherFirst = time.Second
 )
 
-func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
-	for try := range gatherTries {
+func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location, tries int) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
+	for try := range tries {
 		if try > 0 {
 			t := time.NewTimer(gatherFirst << (try - 1))
 			select {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -72,9 +73,26 @@ func (r *recovering) load(ctx context.Context) error {
 	if err := r.idx.Checkpointed(0, newest.To, known.encode()); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
+	if err := r.idx.SetPack(r.unlisted()...); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
 	r.saw(r.base.CutOff.Last)
 	r.end()
 	return nil
+}
+
+// unlisted are rows of the checkpoint's own packs that no node lists just now and
+// no stage has: the checkpoint does not know them itself, as it was written
+// before them, and the next root has to say where they stand.
+func (r *recovering) unlisted() (rows []index.PackRow) {
+	for _, run := range r.base.Runs {
+		for _, p := range run.Packs {
+			if id := p.Params.ID; !r.here[id] && len(r.found[id]) == 0 {
+				rows = append(rows, index.PackRow{Params: p.Params, Kind: pack.Checkpoint, Bytes: p.Bytes, State: index.Spread, At: r.union(p.At, nil)})
+			}
+		}
+	}
+	return rows
 }
 
 // runReader is the plaintext of a run, read ahead over packs.

@@ -118,7 +118,10 @@ func (s *Store) replayData(p *staged, named map[cairn.PackID]extentOf) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	if !ok && !refers {
+	// No record names a checkpoint's packs, the root does: where the index was
+	// made again from it, they have no row, and are spread from here once more.
+	ours := p.phase == sealed && s.ckpt.base.packs()[p.id()] // nobody else writes the base yet
+	if !ok && !refers && !ours {
 		s.abandon([]cairn.PackID{p.id()})
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
 )
 
@@ -47,9 +48,16 @@ func (w *World) Finish() error {
 	if w.Beyond {
 		return w.close()
 	}
+	// Packs that were written while nodes were away bear fewer losses. Those that
+	// the loops would code again in time are, as far as the nodes there allow it.
+	if _, err := w.recode(); err != nil && cairn.Class(err) == nil {
+		return err
+	}
 	// What the bad nodes did to their files keeps them in quarantine, and packs
 	// that were sealed for so many nodes waiting. Empty ones can take them.
-	w.empty()
+	if err := w.empty(); err != nil {
+		return err
+	}
 	if err := w.restart(nil); err != nil {
 		return err
 	}
@@ -99,11 +107,28 @@ func (w *World) Finish() error {
 	return w.close()
 }
 
-// empty takes everything from the bad nodes.
-func (w *World) empty() {
+// empty takes everything from the bad nodes. It notes the packs that this is too
+// much for, as they were coded for too few nodes: reads of what lies there are
+// excused by mayFail, and they are not mended.
+func (w *World) empty() error {
+	w.bears = len(w.Bad)
+	w.doomed = make(map[cairn.PackID]bool)
+	for row, err := range w.life.st.Packs(cairn.PackID{}) {
+		if err != nil {
+			return err
+		}
+		left := make(map[uint8]bool)
+		for _, l := range row.At {
+			if !w.bad(int(l.Node[0]) - 1) {
+				left[l.Index] = true
+			}
+		}
+		w.doomed[row.Params.ID] = row.State == index.Spread && row.Params.Coding.M < len(w.Bad) && len(left) < row.Params.Coding.K
+	}
 	for _, n := range w.Bad {
 		w.nodes[n].clear()
 	}
+	return nil
 }
 
 // drain waits until no pack is staged any more.

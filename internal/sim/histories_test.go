@@ -37,6 +37,17 @@ func TestHistories(t *testing.T) {
 			Setup{Seed: 5387786211032, Coding: "3+2", Nodes: 5, Operators: 5, Bad: []int{2, 3}, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20},
 			[]Step{{Do: Ail, Node: 1, Ill: Bursts, Share: 0.5}, {Do: Put, Size: 471690, Content: 2805192816141936473, Unknown: true},
 				{Do: Ail, Node: 2, Ill: ForeignShard, Share: 1}, {Do: Pass, For: 2 * time.Minute}}},
+		{"the index is lost while the checkpoint that its root names is still staged",
+			Setup{Seed: 40447, Coding: "2+1", Nodes: 4, Operators: 4, Bad: []int{3}, PackSize: 256 << 10, Settle: 600 * time.Second, DiskCache: 4 << 20, Most: 1 << 20},
+			[]Step{{Do: Flush}, {Do: Grant, Content: 1020685418439965236, N: 1}, {Do: Off, For: 5 * 365 * 24 * time.Hour}, {Do: MakeBucket}, {Do: Collect}, {Do: LoseIndex, Percent: 100}}},
+		{"nodes that say too often that a file is not there leave more places behind than a read asks",
+			Setup{Seed: 42217, Coding: "3+2", Nodes: 5, Operators: 5, Bad: []int{4, 1}, PackSize: 256 << 10, Settle: 600 * time.Second, Most: 1 << 20},
+			[]Step{{Do: Flush}, {Do: Put, Key: 6, Size: 196610, Content: 15378713907988859756}, {Do: Pass, For: 660 * time.Second}, {Do: CreateUpload, Key: 1}, {Do: Flush}, {Do: Delete, Key: 8}, {Do: Flush},
+				{Do: Light, Fuse: Fuse{At: 23, How: 2}}, {Do: Put, Key: 5, Size: 65536, Content: 14748185673495451802, Cond: IfOther}, {Do: Scrub, Content: 12760769771798233036, N: 1},
+				{Do: Put, Key: 3, Size: 7895, Content: 305064970345244497, Unknown: true}, {Do: Ail, Node: 1, Ill: FalseNotFound, Share: 0.5}, {Do: Ail, Node: 4, Ill: FalseNotFound, Share: 0.5}, {Do: Burn, Node: 1}}},
+		{"the index is made again while a node that lists without end answers no more",
+			Setup{Seed: 40659, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{4}, PackSize: 256 << 10, Settle: 600 * time.Second, Most: 1 << 20},
+			[]Step{{Do: Ail, Node: 4, Ill: ListEndless, Share: 0.5}, {Do: Ail, Node: 4, Ill: Hangs, Share: 0.2}, {Do: Pull, Percent: 50}}},
 	} {
 		t.Run(h.name, func(t *testing.T) { t.Parallel(); play(t, h.setup, h.plan) })
 	}

@@ -106,12 +106,12 @@ func (w *World) mend() error {
 	if err := w.whole(); err != nil {
 		return err
 	}
-	want, err := w.life.fl.Coding(w.life.st.Coding())
-	if err != nil {
-		return fmt.Errorf("all healed: %w", err)
+	if err := w.coded(); err != nil {
+		return err
 	}
-	if _, err := w.life.st.Compact(w.ctx, store.Compaction{Want: func(row index.PackRow, _ uint64) bool { return row.Params.Coding != want }}, nil); err != nil {
-		return fmt.Errorf("recode, all healed: %w", err)
+	held, err := w.recode()
+	if err != nil {
+		return err
 	}
 	if err := w.drain(); err != nil {
 		return err
@@ -125,7 +125,61 @@ func (w *World) mend() error {
 	if err != nil {
 		return fmt.Errorf("checkpoint, all healed: %w", err)
 	}
-	return w.whole()
+	if err := w.whole(); err != nil || held == 0 {
+		return err
+	}
+	return w.weakest()
+}
+
+// weakest notes how many nodes the packs bear that uploads in progress keep from
+// being coded again.
+func (w *World) weakest() error {
+	for row, err := range w.life.st.Packs(cairn.PackID{}) {
+		if err != nil {
+			return err
+		}
+		if row.State != index.Spread || w.doomed[row.Params.ID] {
+			continue
+		}
+		if idle, err := w.life.st.Idle(row); err != nil {
+			return err
+		} else if !idle {
+			w.bears = min(w.bears, row.Params.Coding.M)
+		}
+	}
+	return nil
+}
+
+// coded waits until new packs get the coding that the store wants: the nodes are
+// well, whoever was doubted before.
+func (w *World) coded() error {
+	want, err := cairn.ParseCoding(w.life.st.Coding())
+	if err != nil { // "auto"
+		return nil
+	}
+	for range 20 {
+		got, err := w.life.fl.Coding(w.life.st.Coding())
+		if err == nil && got == want {
+			return nil
+		}
+		w.rest(time.Minute)
+	}
+	nodes, _ := w.life.fl.Status()
+	return fmt.Errorf("all healed, and new packs are not coded %v: %+v", want, nodes)
+}
+
+// recode has packs that are coded otherwise than new ones written anew, and
+// returns how many it could not as uploads in progress hold them.
+func (w *World) recode() (held int, err error) {
+	want, err := w.life.fl.Coding(w.life.st.Coding())
+	if err != nil {
+		return 0, fmt.Errorf("all healed: %w", err)
+	}
+	done, err := w.life.st.Compact(w.ctx, store.Compaction{Want: func(row index.PackRow, _ uint64) bool { return row.Params.Coding != want && !w.doomed[row.Params.ID] }}, nil)
+	if err != nil {
+		return 0, fmt.Errorf("recode, all healed: %w", err)
+	}
+	return done.Waiting, nil
 }
 
 // whole repairs until every pack that is needed has all n shards, good ones.
@@ -159,7 +213,7 @@ func (w *World) short() error {
 		if err != nil {
 			return err
 		}
-		if row.State != index.Spread || len(w.life.fl.Verify(w.ctx, row.Params, row.At)) == row.Params.Coding.N() {
+		if row.State != index.Spread || w.doomed[row.Params.ID] || len(w.life.fl.Verify(w.ctx, row.Params, row.At)) == row.Params.Coding.N() {
 			continue
 		}
 		if idle, err := w.life.st.Idle(row); err != nil || !idle {
@@ -172,7 +226,7 @@ func (w *World) short() error {
 // others chooses as many nodes as may be lost, others than the bad ones as far
 // as there are: that repair made these expendable is what it is for.
 func (w *World) others() (out []int) {
-	m := len(w.Bad)
+	m := min(len(w.Bad), w.bears)
 	for pass := range 2 {
 		for i := range w.nodes {
 			n := (i + int(w.Seed)) % len(w.nodes)

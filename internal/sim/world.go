@@ -75,8 +75,10 @@ type World struct {
 	lives int
 
 	mu      sync.Mutex
-	placed  map[uint64]int    // rounds of placement by pack sequence; guarded by mu
-	mending map[int]time.Time // until when a node that was healed may still be avoided
+	placed  map[uint64]int        // rounds of placement by pack sequence; guarded by mu
+	mending map[int]time.Time     // until when a node that was healed may still be avoided
+	doomed  map[cairn.PackID]bool // coded for so few nodes that the bad ones may take too much of them
+	bears   int                   // nodes that may be lost for good once all is mended
 
 	since   time.Time // some clean node is ill without a break; zero for none
 	ill     bool      // the disk failed, or was full, in this life
