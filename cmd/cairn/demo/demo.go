@@ -180,6 +180,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return d.engine.Gateway.Serve(ctx, d.s3) })
 	serving.Go(func() error { return watch.ServeWatch(ctx, d.admin) })
+	// As serve does: it lists and reads what the nodes hold, and makes again what
+	// a lost one held.
+	serving.Go(func() error { d.engine.Care(ctx); return nil })
 	talked := d.talk(ctx, life)
 	d.client.close() // idle connections would be waited for
 	stop()

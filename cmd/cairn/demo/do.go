@@ -35,6 +35,10 @@ func (d *demo) do(ctx, life context.Context, c spoken.Command) (reply, error) {
 		if err := n.stop(); err != nil {
 			return nil, err
 		}
+	case "lose":
+		if err := d.lose(ctx, n); err != nil {
+			return nil, err
+		}
 	case "lie":
 		n.tap.lie.Store(int32(c.N))
 	case "slow":
@@ -59,9 +63,10 @@ type nodeInfo struct {
 	Name      string `json:"name"`
 	Operator  string `json:"operator"`
 	Address   string `json:"address"`
-	Behaviour string `json:"behaviour"` // "killed", "lie 100 %", "slow 20ms" with commas between; empty for none
+	Behaviour string `json:"behaviour"` // "killed", "lost", "lie 100 %", "slow 20ms" with commas between; empty for none
 
 	killed bool
+	lost   bool
 	lie    int // percent
 	slow   time.Duration
 }
@@ -70,9 +75,11 @@ func (d *demo) about(n *node) *touched { return &touched{nodeInfo: n.info()} }
 
 func (n *node) info() nodeInfo {
 	i := nodeInfo{Number: n.number, Name: n.name, Operator: n.name, Address: n.address,
-		killed: !n.alive(), lie: int(n.tap.lie.Load()), slow: time.Duration(n.tap.slow.Load())}
+		killed: !n.alive(), lost: n.lost, lie: int(n.tap.lie.Load()), slow: time.Duration(n.tap.slow.Load())}
 	var words []string
-	if i.killed {
+	if i.lost {
+		words = append(words, "lost")
+	} else if i.killed {
 		words = append(words, "killed")
 	}
 	if i.lie > 0 {
@@ -85,10 +92,23 @@ func (n *node) info() nodeInfo {
 	return i
 }
 
+// lose kills n and tells the store, as `cairn node set NAME --state gone` does,
+// that it comes back never.
+func (d *demo) lose(ctx context.Context, n *node) error {
+	if err := n.stop(); err != nil {
+		return err
+	}
+	n.lost = true
+	gone := "gone"
+	_, err := d.engine.SetNode(ctx, n.name, engine.NodeChange{State: &gone})
+	return err
+}
+
 // revive ends all misbehaviour of n and lets the gateway begin anew with it.
 func (d *demo) revive(ctx, life context.Context, n *node) error {
 	n.tap.lie.Store(0)
 	n.tap.slow.Store(0)
+	n.lost = false
 	if !n.alive() {
 		if err := n.start(life); err != nil {
 			return err

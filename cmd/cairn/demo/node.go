@@ -48,6 +48,7 @@ type node struct {
 	id      cairn.NodeID // known once it is in the store
 	address string       // host:port, also while it is killed
 	tap     *mischief
+	lost    bool // the store was told that it comes back never
 
 	server *contribute.Server
 	cancel context.CancelFunc // nil while it is killed

@@ -133,7 +133,7 @@ func (d *demo) open(ctx context.Context, id crypt.Identity) (err error) {
 }
 
 // recordNodes adds the nodes that the store does not have yet, and tells it the
-// address of those that had to take another port.
+// address of those that had to take another port, and which came back after all.
 func (d *demo) recordNodes(ctx context.Context) error {
 	known, err := d.engine.Store.Nodes()
 	if err != nil {
@@ -145,8 +145,13 @@ func (d *demo) recordNodes(ctx context.Context) error {
 		switch {
 		case i < 0:
 			_, err = d.engine.AddNode(ctx, engine.NodeSpec{Name: n.name, Operator: n.name, Remote: remote, HostKey: n.key.Fingerprint(), SkipChecks: true}, nil)
-		case known[i].Remote != remote:
-			_, err = d.engine.SetNode(ctx, n.name, engine.NodeChange{Remote: &remote})
+		case known[i].Remote != remote || known[i].State == "gone" && !n.lost:
+			change := engine.NodeChange{Remote: &remote}
+			if !n.lost {
+				ok := "ok"
+				change.State = &ok
+			}
+			_, err = d.engine.SetNode(ctx, n.name, change)
 		}
 		if err != nil {
 			return err

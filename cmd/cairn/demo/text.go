@@ -16,6 +16,8 @@ verify              read every object that load put, ever, and compare every byt
 kill N              node N closes its port and ends its connections, as a machine without power does
 lie N [percent]     node N flips bits in that share of its replies, in all when not said
 slow N ms           node N takes so long for each operation
+lose N              node N is killed and never comes back: what it held is made again at once, on nodes that hold nothing of the same pack;
+                    with as many nodes as shards there is none: begin with --nodes 8 to see it
 revive N            node N behaves well again
 flush               send what only this machine holds to the nodes
 status              nodes, packs and what the gateway makes of them
@@ -108,7 +110,9 @@ func (r *verified) text() string {
 
 func (r *touched) text() string {
 	var what []string
-	if r.killed {
+	if r.lost {
+		what = append(what, "is gone for good: what it held is made again on the others, where one holds nothing of the same pack")
+	} else if r.killed {
 		what = append(what, "is killed: its port is closed and its connections are gone")
 	}
 	if r.lie > 0 {
@@ -132,7 +136,7 @@ func (r *flushed) text() string {
 
 func (r *statusReply) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n", strings.ToUpper(r.State), r.Summary)
+	fmt.Fprintf(&b, "%s: %s\n", strings.ToUpper(strings.ReplaceAll(r.State, "-", " ")), r.Summary)
 	const row = "%-4v %-8s %-16s %-22s %-12s %7s %9s %6s\n"
 	fmt.Fprintf(&b, row, "NODE", "OPERATOR", "ADDRESS", "YOU MADE IT", "CAIRN SAYS", "SHARDS", "READS", "WRONG")
 	for _, n := range r.Nodes {

@@ -9,7 +9,7 @@ import (
 )
 
 // Usage names the commands.
-const Usage = "load [N], verify, kill N, lie N [percent], slow N ms, revive N, flush, status, help, quit"
+const Usage = "load [N], verify, kill N, lie N [percent], slow N ms, lose N, revive N, flush, status, help, quit"
 
 const (
 	defaultLoad = 2000 // objects
@@ -67,7 +67,7 @@ func Parse(text string, nodes int) (Command, error) {
 		if len(args) > 0 {
 			c.N, err = number("the number of objects", 1, mostLoad)
 		}
-	case "kill", "revive", "lie", "slow":
+	case "kill", "lose", "revive", "lie", "slow":
 		if c.Node, err = number("the node", 1, nodes); err != nil {
 			break
 		}
