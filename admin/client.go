@@ -94,9 +94,15 @@ func (c *Client) Call(ctx context.Context, verb string, args any, progress func(
 	}
 }
 
+// Gone is the error of a call whose gateway went away before it answered.
+type Gone struct{ error }
+
+// Unwrap returns what happened, of class ErrUnavailable.
+func (g Gone) Unwrap() error { return g.error }
+
 func (c *Client) gone(ctx context.Context, verb string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("the gateway at %s went away; whether %s was done is not known: %w: %w", c.socket, verb, err, cairn.ErrUnavailable)
+	return Gone{fmt.Errorf("the gateway at %s went away; whether %s was done is not known: %w: %w", c.socket, verb, err, cairn.ErrUnavailable)}
 }

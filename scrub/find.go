@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/index"
 )
 
@@ -61,7 +62,7 @@ func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
 	if r.DryRun {
 		m.update(func(_ *Progress, rep *Report) {
 			rep.Left, rep.LeftSize = shards, bytes
-			rep.says("%s listed, %s compared, %d bytes read", many(int64(len(nodes)), "node"), many(shards, "shard"), bytes)
+			rep.says("%s would be listed, %s compared, %s read", many(int64(len(nodes)), "node"), many(shards, "shard"), config.Size(bytes))
 		})
 		return nil
 	}
@@ -76,6 +77,7 @@ func (s *Scrub) find(ctx context.Context, r Request, m *meter) error {
 	}
 	second := s.settleMarks(ctx, false)
 	m.update(func(_ *Progress, rep *Report) {
+		rep.Packs = min(rep.Packs, c.packs) // each node's were counted
 		rep.Lost += second.Lost
 		rep.Found += second.Found
 		rep.Removed += second.Removed

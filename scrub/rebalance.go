@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/index"
 )
 
@@ -60,7 +61,7 @@ func (s *Scrub) rebalanceAll(ctx context.Context, r Request, m *meter) error {
 	})
 	if r.DryRun || total == 0 {
 		m.update(func(_ *Progress, rep *Report) {
-			rep.says("%.1f MiB would have to move for every node to be as full as the others (%.0f %%)", float64(total)/(1<<20), mean*100)
+			rep.says("%s would have to move for every node to be as full as the others (%.0f %%)", config.Size(total), mean*100)
 		})
 		return nil
 	}

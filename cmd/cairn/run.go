@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/admin"
 )
 
 // run carries out one command line and returns the exit status.
@@ -32,6 +33,9 @@ func run(ctx context.Context, e *env, args []string) int {
 	if err != nil {
 		for _, line := range errorLines(err) {
 			fmt.Fprintln(e.err, "cairn:", line)
+		}
+		if gone := (admin.Gone{}); e.again != "" && errors.As(err, &gone) {
+			fmt.Fprintln(e.err, "cairn:", e.again)
 		}
 	}
 	return exitStatus(err)

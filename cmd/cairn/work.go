@@ -118,6 +118,9 @@ func reportText(r scrub.Report) string {
 	if r.Verb == "rebuild" { // they are made again from the others
 		gone = "not there"
 	}
+	if r.DryRun && r.Read == 0 && r.Requests == 0 {
+		return b.String() // nothing was done
+	}
 	parts := []string{count(r.Packs, "pack"), count(r.Shards, "shard")}
 	for _, p := range []struct {
 		n    int64

@@ -35,6 +35,9 @@ func (v *verdict) packs() {
 			v.do("", "bring back %s, or add a node: one more failure makes objects unreadable", strings.Join(away, " or "))
 		}
 	}
+	if d.Older.Packs > 0 && d.MayFail == 0 && d.MayFailWhole == 0 {
+		v.wrong(degraded, "some packs bear no failure at all: they were written when there were fewer nodes")
+	}
 	if d.Older.Packs > 0 {
 		v.wait("%s, %s, are coded for fewer failures than new ones (%s): from when there were fewer nodes: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
 	}
