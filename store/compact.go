@@ -162,14 +162,14 @@ func (k *compaction) all() error {
 const windowObjects = 100_000
 
 // window is how many live bytes are rewritten before their moves are logged: what
-// of them is staged at a time, and what a large object's list is written once
-// for. Nodes without room for user data have little of their reserve left: what
+// of them is staged at a time, what a large object's list is written once for,
+// and what a gateway that is killed meanwhile has to do again. Nodes without room for user data have little of their reserve left: what
 // fits is done then, and is done for good.
 func (k *compaction) window() uint64 {
 	if k.s.c.Nodes.Full() {
 		return uint64(k.s.c.PackSize)
 	}
-	return uint64(max(min(k.s.c.StageLimit/8, 1<<30), int64(k.s.c.PackSize)))
+	return uint64(max(min(k.s.c.StageLimit/8, 256<<20), int64(k.s.c.PackSize)))
 }
 
 // choose asks about every pack that objects lie in, most to be freed first.

@@ -128,7 +128,11 @@ func doomedText(d store.Doomed) string {
 	if d.Packs == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s, %s on nodes, are needed no more", count(int64(d.Packs), "pack"), bytesText(d.Bytes))
+	are := "are"
+	if d.Packs == 1 {
+		are = "is"
+	}
+	text := fmt.Sprintf("%s, %s on nodes, %s needed no more", count(int64(d.Packs), "pack"), bytesText(d.Bytes), are)
 	switch {
 	case d.Next > 0:
 		text += fmt.Sprintf(": the first go in about %s", ago(d.Next))

@@ -34,7 +34,7 @@ func TestRecodeCompactPurge(t *testing.T) {
 	}
 	m.ok("flush")
 	m.unstaged()
-	if r := m.run("status"); !strings.Contains(r.out, "are coded for fewer failures than new ones (2+2)") {
+	if r := m.run("status"); !strings.Contains(r.out, "coded for fewer failures than new packs (2+2)") {
 		t.Errorf("status does not tell of old packs:\n%s", r.out)
 	}
 	if text := m.ok("recode", "--dry-run"); !strings.Contains(text, "would be written anew") || !strings.Contains(text, "coded 2+2") {

@@ -125,7 +125,7 @@ func confirmed(p store.Purged) error {
 
 func purgeText(name string, p store.Purged) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is deleted.  %s, written anew what else was in them (%s).\n", name, count(int64(p.Packs), "pack"), bytesText(p.Moved))
+	fmt.Fprintf(&b, "%s is deleted, with %s; what else was in there (%s) was written anew.\n", name, count(int64(p.Packs), "pack"), bytesText(p.Moved))
 	rows := [][]string{}
 	for _, n := range p.Nodes {
 		what := fmt.Sprintf("confirmed: %s gone", count(int64(n.Gone), "file"))

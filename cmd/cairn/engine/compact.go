@@ -32,7 +32,11 @@ type CompactReport struct {
 // what may be deleted by now: what is emptied today goes a day after every node
 // knows.
 func (e *Engine) Compact(ctx context.Context, c Compacting, report func(Progress)) (CompactReport, error) {
-	return e.compact(ctx, c, "compact", report, func(row index.PackRow, live uint64) bool { return float64(live) < c.Below*float64(row.Bytes) })
+	coding := ""
+	if now, err := e.Fleet.Coding(e.Store.Coding()); err == nil {
+		coding = now.String()
+	}
+	return e.compact(ctx, c, "compact", coding, report, func(row index.PackRow, live uint64) bool { return float64(live) < c.Below*float64(row.Bytes) })
 }
 
 // Recode writes every pack anew that is not coded as new packs are. With To that
@@ -55,18 +59,15 @@ func (e *Engine) Recode(ctx context.Context, c Compacting, report func(Progress)
 			return CompactReport{}, err
 		}
 	}
-	return e.compact(ctx, c, "recode", report, func(row index.PackRow, _ uint64) bool { return row.Params.Coding != target })
+	return e.compact(ctx, c, "recode", target.String(), report, func(row index.PackRow, _ uint64) bool { return row.Params.Coding != target })
 }
 
-func (e *Engine) compact(ctx context.Context, c Compacting, verb string, report func(Progress), want func(index.PackRow, uint64) bool) (out CompactReport, err error) {
+func (e *Engine) compact(ctx context.Context, c Compacting, verb, coding string, report func(Progress), want func(index.PackRow, uint64) bool) (out CompactReport, err error) {
 	if err := e.needCare(); err != nil {
 		return out, err
 	}
 	start := time.Now()
-	out.DryRun = c.DryRun
-	if coding, err := e.Fleet.Coding(e.Store.Coding()); err == nil {
-		out.Coding = coding.String()
-	}
+	out.DryRun, out.Coding = c.DryRun, coding
 	out.Compacted, err = e.Store.Compact(ctx, store.Compaction{Want: want, DryRun: c.DryRun, Traffic: traffic{e.Fleet, &pace{limit: c.Bwlimit}}}, func(p store.Compacted) {
 		if report != nil {
 			report(Progress{Text: verb, Done: int64(p.Packs), Of: int64(p.Of), Unit: "pack", Bytes: p.Live})

@@ -39,7 +39,7 @@ func (v *verdict) packs() {
 		v.wrong(degraded, "some packs bear no failure at all: they were written when there were fewer nodes")
 	}
 	if d.Older.Packs > 0 {
-		v.wait("%s, %s, are coded for fewer failures than new ones (%s): from when there were fewer nodes: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
+		v.wait("coded for fewer failures than new packs (%[3]s), from when there were fewer nodes: %[1]s, %[2]s: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
 	}
 	if len(s.Fleet.Fatal) > 0 {
 		v.wait("the loss of %s alone would lose packs: add nodes of other operators", strings.Join(s.Fleet.Fatal, " or of "))
