@@ -145,6 +145,64 @@ func TestDurability(t *testing.T) {
 	}
 }
 
+// TestWhatPacksLackInNumbers: a store made by hand, in packs and bytes.
+func TestWhatPacksLackInNumbers(t *testing.T) {
+	packs := all(rows(4, "2+2", "a", "b", "c", "d"), rows(3, "2+1", "a", "b", "c"), rows(2, "1+1", "c", "d"), rows(1, "2+2", "a", "b", "c", ""))
+	for _, c := range []struct {
+		nodes            string
+		missing          []int64 // packs, by lacking shards
+		unreadable, lost int64
+		mayFail, back    int
+		older            int64
+		domain           string
+	}{
+		{"a:ok b:ok c:ok d:ok", []int64{9, 1}, 0, 0, 1, 1, 5, "operator"},
+		{"a:ok b:ok c:ok d:down", []int64{3, 7}, 0, 0, 0, 1, 5, "operator"},
+		{"a:ok b:down c:down d:ok", []int64{0, 2, 7, 1}, 4, 0, -1, 1, 5, "operator"},
+		{"a:ok b:ok c:gone d:gone", []int64{0, 3, 7}, 2, 2, -1, -1, 5, "node"},
+	} {
+		d := durability(standing(t, packs, states(c.nodes))(), "2+2")
+		var missing []int64
+		var sum scrub.Sum
+		for _, m := range d.Missing {
+			missing = append(missing, m.Packs)
+			sum.Packs += m.Packs
+			sum.Bytes += m.Bytes
+		}
+		if sum != d.Sum || sum != (scrub.Sum{Packs: 10, Bytes: 1000}) {
+			t.Errorf("%s: %+v in all, %+v by what they lack", c.nodes, d.Sum, sum)
+		}
+		if fmt.Sprint(missing) != fmt.Sprint(c.missing) || d.Unreadable != (scrub.Sum{Packs: c.unreadable, Bytes: 100 * c.unreadable}) || d.Lost != (scrub.Sum{Packs: c.lost, Bytes: 100 * c.lost}) ||
+			d.MayFail != c.mayFail || d.MayFailWhole != c.back || d.Older != (scrub.Sum{Packs: c.older, Bytes: 100 * c.older}) || d.Domain != c.domain {
+			t.Errorf("%s: missing %v: %+v", c.nodes, missing, d)
+		}
+	}
+}
+
+// TestFullInDays at the pace of what was noted.
+func TestFullInDays(t *testing.T) {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	day := func(n int) time.Time { return begin.AddDate(0, 0, n) }
+	for _, c := range []struct {
+		what   string
+		noted  []grown
+		now    grown
+		usable int64
+		days   float64
+	}{
+		{"nothing was noted", nil, grown{day(9), 900}, 1000, 0},
+		{"for a day only", []grown{{day(0), 100}}, grown{day(1), 200}, 1000, 0},
+		{"100 bytes a day", []grown{{day(0), 100}, {day(5), 350}}, grown{day(10), 1100}, 2000, 20},
+		{"it shrinks", []grown{{day(0), 1100}}, grown{day(10), 100}, 2000, 0},
+		{"it stands", []grown{{day(0), 100}}, grown{day(10), 100}, 2000, 0},
+		{"it is full", []grown{{day(0), 100}}, grown{day(10), 1100}, -5, 0},
+	} {
+		if got := fullIn(c.noted, c.now, c.usable); got != c.days {
+			t.Errorf("%s: full in %v days, want %v", c.what, got, c.days)
+		}
+	}
+}
+
 func TestWithout(t *testing.T) {
 	lost := rows(3, "2+2", "a")
 	packs := all(rows(8, "2+2", "a", "b", "c", "d"), lost, rows(2, "1+1", "c", "d"))
