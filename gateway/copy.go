@@ -15,19 +15,27 @@ import (
 	"github.com/cairn-storage/cairn/store"
 )
 
+// copyXML is the answer to a copy of an object, or into a part.
 type copyXML struct {
-	XMLName      xml.Name `xml:"CopyObjectResult"`
+	XMLName      xml.Name // CopyObjectResult or CopyPartResult
 	Namespace    string   `xml:"xmlns,attr"`
 	LastModified string
 	ETag         text
 	checksumsXML
 }
 
+func copyHasNoBody(r *request) error {
+	if r.ContentLength > 0 {
+		return fail(codeInvalidRequest, "a request with x-amz-copy-source takes no body")
+	}
+	return nil
+}
+
 // copyObject makes the key another name of the source's bytes. They are read
 // only where the client wants a checksum that is not known of them.
 func (g *Gateway) copyObject(r *request) error {
-	if r.ContentLength > 0 {
-		return fail(codeInvalidRequest, "a request with x-amz-copy-source takes no body")
+	if err := copyHasNoBody(r); err != nil {
+		return err
 	}
 	c, err := g.askedCopy(r)
 	if err != nil {
@@ -56,6 +64,7 @@ func (g *Gateway) copyObject(r *request) error {
 		return err
 	}
 	r.writeXML(http.StatusOK, copyXML{
+		XMLName:   xml.Name{Local: "CopyObjectResult"},
 		Namespace: s3Namespace, LastModified: o.Modified.UTC().Format(xmlTime), ETag: quotedText(o.ETag), checksumsXML: checksumsOf(o.Checksum),
 	})
 	return nil

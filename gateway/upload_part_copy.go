@@ -13,20 +13,12 @@ import (
 	"github.com/cairn-storage/cairn/store"
 )
 
-type copyPartXML struct {
-	XMLName      xml.Name `xml:"CopyPartResult"`
-	Namespace    string   `xml:"xmlns,attr"`
-	LastModified string
-	ETag         text
-	checksumsXML
-}
-
 // copyPart makes a part of an object that is here already, or of a range of
 // it. The bytes stream from one into the other: a part has an ETag and a
 // checksum of its own, which only its bytes can give.
 func (g *Gateway) copyPart(r *request) error {
-	if r.ContentLength > 0 {
-		return fail(codeInvalidRequest, "a request with x-amz-copy-source takes no body")
+	if err := copyHasNoBody(r); err != nil {
+		return err
 	}
 	number, err := uploadPartNumber(r.query)
 	if err != nil {
@@ -73,7 +65,8 @@ func (g *Gateway) copyPart(r *request) error {
 	}
 	sums := checksumsOf(part.Checksum)
 	sums.ChecksumType = "" // is said of uploads and objects only
-	r.writeXML(http.StatusOK, copyPartXML{
+	r.writeXML(http.StatusOK, copyXML{
+		XMLName:   xml.Name{Local: "CopyPartResult"},
 		Namespace: s3Namespace, LastModified: part.Modified.UTC().Format(xmlTime), ETag: quotedText(part.ETag), checksumsXML: sums,
 	})
 	return nil
