@@ -118,7 +118,7 @@ func TestShardsAreLookedAfter(t *testing.T) {
 	if r := jsonOf[scrub.Report](m, "scrub", "--full"); r.Wrong+r.Missing+r.Lost+r.Left != 0 || r.Shards == 0 || r.Read == 0 {
 		t.Errorf("scrub of a store that is whole: %+v", r)
 	}
-	if text := m.ok("scrub", "--dry-run"); !strings.Contains(text, "4 nodes listed") {
+	if text := m.ok("scrub", "--dry-run"); !strings.Contains(text, "4 nodes would be listed") {
 		t.Errorf("a dry run:\n%s", text)
 	}
 	if text := m.ok("node", "evidence", "bob"); !strings.Contains(text, "never sent wrong bytes") {

@@ -35,11 +35,12 @@ func (v *verdict) packs() {
 			v.do("", "bring back %s, or add a node: one more failure makes objects unreadable", strings.Join(away, " or "))
 		}
 	}
-	if d.Older.Packs > 0 && d.MayFail == 0 && d.MayFailWhole == 0 {
-		v.wrong(degraded, "some packs bear no failure at all: they were written when there were fewer nodes")
-	}
 	if d.Older.Packs > 0 {
-		v.wait("coded for fewer failures than new packs (%[3]s), from when there were fewer nodes: %[1]s, %[2]s: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding)
+		until := ""
+		if d.MayFailWhole == 0 {
+			until = "; until then some of them bear no failure at all"
+		}
+		v.wait("coded for fewer failures than new packs (%[3]s), from when there were fewer nodes: %[1]s, %[2]s: a gateway codes them anew by itself, `cairn recode` does it now; packs of records alone go after a later checkpoint%[4]s", number(d.Older.Packs, "pack"), size(d.Older.Bytes), s.Fleet.Coding, until)
 	}
 	if len(s.Fleet.Fatal) > 0 {
 		v.wait("the loss of %s alone would lose packs: add nodes of other operators", strings.Join(s.Fleet.Fatal, " or of "))
