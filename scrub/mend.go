@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/fleet"
 	"github.com/cairn-storage/cairn/index"
-	"github.com/cairn-storage/cairn/internal/durable"
-	"github.com/cairn-storage/cairn/layout"
 )
 
 // What became of one pack.
@@ -157,42 +153,6 @@ func (s *Scrub) roomFor(v *view, at []cairn.Location) (n int) {
 	return n
 }
 
-// spendFor waits for the budgets of the nodes that are read from. Where few
-// shards are left the data goes before a month's budget, and before a timetable
-// after a minute.
-func (s *Scrub) spendFor(ctx context.Context, a *assessed, at []cairn.Location, urgent bool) error {
-	p := a.row.Params
-	each := (int64(p.Coding.K)*int64(p.Length) + int64(len(at)) - 1) / int64(len(at))
-	for _, l := range at {
-		wait, cancel := ctx, context.CancelFunc(func() {})
-		if urgent {
-			wait, cancel = context.WithTimeout(ctx, time.Minute)
-		}
-		err := s.c.Nodes.Spend(wait, l.Node, each+p.TailSize())
-		cancel()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil && !urgent:
-			return err
-		}
-	}
-	return nil
-}
-
-// spendAt counts what is about to be put against the budgets of the nodes that
-// get it. They were chosen for their room, and what was read for it is in hand:
-// nothing is waited for longer than a minute.
-func (s *Scrub) spendAt(ctx context.Context, size int64, at []cairn.Location) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for _, l := range at {
-		if err := s.c.Nodes.Spend(ctx, l.Node, size); err != nil {
-			s.c.Log.Debug("a shard is put beyond the budget of its node", "node", s.name(l.Node), "err", err)
-		}
-	}
-}
-
 // place records the shards made, in place of whatever the row says of their
 // indices, and returns what was there. The row is not touched where anyone
 // changed the places of these shards since a was taken: what was made is then a
@@ -259,68 +219,4 @@ func (s *Scrub) retire(ctx context.Context, v *view, id cairn.PackID, old []cair
 		removed++
 	}
 	return removed
-}
-
-const intentsName = "intents"
-
-// intend makes places durable before anything is put there. A listing that
-// meets them meanwhile leaves them alone.
-func (s *Scrub) intend(ctx context.Context, id cairn.PackID, places []cairn.Location) error {
-	select {
-	case s.saving <- struct{}{}: // held over nothing but writes to this disk
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-s.saving }()
-	s.mu.Lock()
-	s.intents[id] = append(s.intents[id], places...)
-	var b []byte
-	for _, id := range sortedIDs(s.intents) {
-		for _, l := range s.intents[id] {
-			b = append(b, l.Name(id).String()...)
-			b = append(b, ' ')
-			b = append(b, l.Node.String()...)
-			b = append(b, '\n')
-		}
-	}
-	s.mu.Unlock()
-	if err := durable.WriteFile(s.c.FS, path.Join(s.c.Dir, intentsName), b); err != nil {
-		return fmt.Errorf("scrub: %w", err)
-	}
-	return nil
-}
-
-// settled forgets an intent, here at once and on disk with the next one.
-func (s *Scrub) settled(id cairn.PackID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.intents, id)
-}
-
-// loadIntents turns what a killed process was putting into marks: they are
-// files that may stand and are in no row.
-func (s *Scrub) loadIntents() {
-	b, err := durable.ReadFile(s.c.FS, path.Join(s.c.Dir, intentsName), 1<<20)
-	if err != nil {
-		if !errors.Is(err, cairn.ErrNotExist) {
-			s.c.Log.Warn("what was being placed cannot be read; listings find it", "err", err)
-		}
-		return
-	}
-	now := s.now()
-	for line := range strings.Lines(string(b)) {
-		shard, node, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		name, err := layout.ParseShardName(shard)
-		id, nerr := cairn.ParseNodeID(node)
-		if err == nil && nerr == nil {
-			s.marks.add(extra, place{name.Pack, cairn.Location{Index: name.Index, Node: id, Write: name.Write}}, now)
-		}
-	}
-}
-
-// isIntended reports whether a file is being put right now.
-func (s *Scrub) isIntended(p place) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Contains(s.intents[p.pack], p.Location)
 }

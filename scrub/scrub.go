@@ -5,13 +5,14 @@
 // Reading order: scrub.go (what it is made of), need.go (what it needs), view.go
 // (nodes and graces), assess.go (what a pack's shards come to), state.go and
 // marks.go (what is kept over restarts). Finding: visit.go (the few files that
-// every node must have), presence.go with spool.go
-// (listings against rows), look.go (one shard, looked at directly), settle.go
-// (second looks, extra copies, unknown packs), walk.go (every byte in its turn),
-// audit.go with dice.go (any byte at any time), sweep.go (temporaries). Mending:
-// census.go with pattern.go (one pass over the index), queue.go (worst first), mend.go (one
-// pack). Verbs: request.go, verb.go, meter.go, find.go, repair.go, rebuild.go,
-// drain.go, rebalance.go. What it comes to: count.go, figures.go, health.go, nines.go, metrics.go.
+// every node must have), presence.go with compare.go and spool.go (listings
+// against rows), look.go (one shard, looked at directly), settle.go (second
+// looks, extra copies), adopt.go (unknown packs), walk.go (every byte in its
+// turn), audit.go with dice.go (any byte at any time), sweep.go (temporaries).
+// Mending: census.go with pattern.go (one pass over the index), queue.go (worst
+// first), mend.go with spend.go and intents.go (one pack). Verbs: request.go,
+// verb.go, meter.go, find.go, repair.go, rebuild.go, drain.go, rebalance.go. What
+// it comes to: count.go, figures.go, health.go, nines.go, metrics.go.
 //
 // It holds no secret: whatever it believes was proven by a root that a trusted
 // key signed. It knows neither objects nor keys, never imports store, and deletes

@@ -1,20 +1,15 @@
 package store
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/index"
-	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -26,15 +21,6 @@ type Purged struct {
 	// key. Those bytes are not purged.
 	Copies []cairn.Key  `json:"copies"`
 	Nodes  []PurgedNode `json:"nodes"` // in order of id
-}
-
-// PurgedNode is what one node said of the files it held.
-type PurgedNode struct {
-	Node cairn.NodeID `json:"node"`
-	Name string       `json:"name"`
-	Gone int          `json:"gone"` // files that it confirmed to be gone
-	Left int          `json:"left"` // that it did not
-	Why  string       `json:"why,omitempty"`
 }
 
 // Purge is the deliberate opposite of all care, for a secret that leaked: it
@@ -80,8 +66,6 @@ func (s *Store) Purge(ctx context.Context, k cairn.Key, t Traffic, progress func
 	return out, removeFile(s.c.FS, s.c.purgeName())
 }
 
-func (c *Config) purgeName() string { return filepath.Join(c.Dir, "purging") }
-
 // purge is one under way.
 type purge struct {
 	s       *Store
@@ -126,71 +110,6 @@ func (p *purge) begin(k cairn.Key) error {
 		return err
 	}
 	return p.copies(contents)
-}
-
-// keep makes what is to go durable.
-func (p *purge) keep() error {
-	var b bytes.Buffer
-	for _, id := range sortedPacks(p.ids) {
-		fmt.Fprintln(&b, id)
-	}
-	if err := durable.WriteFile(p.s.c.FS, p.s.c.purgeName(), b.Bytes()); err != nil {
-		return diskError(err)
-	}
-	return nil
-}
-
-func sortedPacks(ids map[cairn.PackID]bool) []cairn.PackID {
-	return slices.SortedFunc(maps.Keys(ids), func(a, b cairn.PackID) int { return bytes.Compare(a[:], b[:]) })
-}
-
-// purging is what a purge that was cut off was to delete.
-func (s *Store) purging() (map[cairn.PackID]bool, error) {
-	ids := make(map[cairn.PackID]bool)
-	b, err := durable.ReadFile(s.c.FS, s.c.purgeName(), 64<<20)
-	if errors.Is(err, cairn.ErrNotExist) {
-		return ids, nil
-	}
-	if err != nil {
-		return nil, diskError(err)
-	}
-	for line := range bytes.Lines(b) {
-		id, err := cairn.ParsePackID(string(bytes.TrimSpace(line)))
-		if err != nil {
-			return nil, fmt.Errorf("store: %s: %w", s.c.purgeName(), err)
-		}
-		ids[id] = true
-	}
-	return ids, nil
-}
-
-// copies finds who else has those contents.
-func (p *purge) copies(contents map[crypt.ContentID]bool) error {
-	s := p.s
-	seen := make(map[objectID]bool)
-	for id := range p.ids {
-		for ref, err := range s.idx.Refs(id) {
-			if err != nil {
-				return s.indexError("references", err)
-			}
-			o := objectID{ref.Bucket, ref.Key}
-			if ref.Part != 0 || seen[o] {
-				continue
-			}
-			seen[o] = true
-			v, err := s.idx.Object(o.bucket, o.key)
-			if err != nil || !slices.ContainsFunc(v.Put.Parts, func(part pack.Part) bool { return contents[part.ID] }) {
-				continue
-			}
-			if b, err := s.idx.Bucket(o.bucket); err == nil {
-				p.out.Copies = append(p.out.Copies, cairn.Key{Bucket: b.Name, Object: o.key})
-			}
-		}
-	}
-	slices.SortFunc(p.out.Copies, func(a, b cairn.Key) int {
-		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Object, b.Object))
-	})
-	return nil
 }
 
 // empty moves the neighbours out and makes a checkpoint that knows.
@@ -264,57 +183,6 @@ func (p *purge) retire() error {
 		if _, err := s.retirePacks(p.ctx, ids, true); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// remove deletes the files, and asks every node.
-func (p *purge) remove() error {
-	s := p.s
-	p.say("deleting on all nodes")
-	ns, err := s.idx.Nodes()
-	if err != nil {
-		return s.indexError("nodes", err)
-	}
-	names := make(map[cairn.NodeID]string)
-	for _, n := range ns {
-		names[n.ID] = n.Name
-	}
-	by := make(map[cairn.NodeID]*PurgedNode)
-	r := &remover{s: s, failed: make(map[cairn.NodeID]int)}
-	var needed []cairn.PackID
-	for _, id := range sortedPacks(p.ids) {
-		row, err := s.idx.Pack(id)
-		if err != nil || row.State != index.Retired {
-			needed = append(needed, id)
-			continue
-		}
-		_, err = r.pack(p.ctx, row, func(l cairn.Location, err error) {
-			n := by[l.Node]
-			if n == nil {
-				n = &PurgedNode{Node: l.Node, Name: names[l.Node]}
-				by[l.Node] = n
-			}
-			if err == nil && s.c.Nodes.Gone(l.Node) {
-				err = errors.New("it was given up or taken out of the store, and is not asked")
-			}
-			if err == nil {
-				n.Gone++
-				return
-			}
-			n.Left++
-			n.Why = cmp.Or(n.Why, err.Error())
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for _, n := range by {
-		p.out.Nodes = append(p.out.Nodes, *n)
-	}
-	slices.SortFunc(p.out.Nodes, func(a, b PurgedNode) int { return bytes.Compare(a.Node[:], b.Node[:]) })
-	if len(needed) > 0 {
-		return fmt.Errorf("store: purge: %d packs came to be needed meanwhile, %v; purge again: %w", len(needed), needed[0], cairn.ErrUnavailable)
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,9 +10,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/erasure"
-	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/pack"
-	"github.com/cairn-storage/cairn/store/stage"
 )
 
 // spreaders is how many packs are coded and scattered at a time; each holds
@@ -169,137 +165,4 @@ func (s *Store) advance(ctx context.Context, p *staged) error {
 		return err
 	}
 	return s.scatter(ctx, p, files)
-}
-
-// seal fixes the pack's files: contents and trailer are durable in the stage
-// when it returns nil, before any shard leaves. A log pack's seal hash is the
-// next one's Prev.
-func (s *Store) seal(p *staged) (*pack.Sealed, error) {
-	coding, err := s.c.Nodes.Coding(s.Coding())
-	if err != nil {
-		return nil, err
-	}
-	h := p.file.Header
-	c := pack.Contents{Kind: h.Kind, Length: p.length, Runs: p.runs, Records: p.records}
-	if h.Kind == pack.Log {
-		s.mu.Lock()
-		c.Number, c.Prev = h.Number, s.chain.seal
-		s.mu.Unlock()
-		c.First, c.Last = p.records[0].Stamp, p.records[len(p.records)-1].Stamp
-	}
-	c.Part, c.Total, c.CutOff = p.part, p.total, p.cutOff
-	params := pack.Params{Store: h.Store, ID: h.Pack, Epoch: h.Epoch, Prefix: h.Prefix, Coding: coding, Length: pack.ShardLength(uint64(p.length), coding)}
-	contents, err := c.Seal(p.key, params)
-	if err != nil {
-		return nil, err
-	}
-	params.Contents = uint32(len(contents))
-	b, err := p.file.Bytes(p.length)
-	if err != nil {
-		return nil, err
-	}
-	code, err := erasure.New(coding)
-	if err != nil {
-		return nil, err
-	}
-	files, err := pack.Seal(code, p.key, params, b, contents, s.c.Sign, column())
-	if err != nil {
-		return nil, err
-	}
-	if err := p.file.WriteSeal(stage.Seal{Length: p.length, Contents: contents, Trailer: files.Trailer}); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.phase, p.since = sealed, time.Now()
-	if h.Kind == pack.Log {
-		s.chain.seal, s.chain.done = files.SealHash(), h.Number
-		s.ckpt.sealed(h.Number, s.chain.seal)
-	}
-	return files, nil
-}
-
-// column is where the seal's decode check looks.
-func column() uint64 {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // crypto/rand never fails
-	return binary.BigEndian.Uint64(b[:])
-}
-
-// recheck is how long it counts that a shard was read back. Shards that waited
-// longer for their siblings, or for a restart, are looked for again wherever
-// they were meant to stand.
-const recheck = time.Hour
-
-// scatter spreads files and records where they stand.
-func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) error {
-	now := time.Now()
-	if now.Sub(p.checked) >= recheck {
-		at := s.c.Nodes.Verify(ctx, files.Params, p.file.Intents())
-		s.mu.Lock()
-		p.at, p.checked = at, now
-		s.mu.Unlock()
-	}
-	at, err := s.c.Nodes.Scatter(p.within(ctx), files, p.at, p.file.AddIntent)
-	s.mu.Lock()
-	p.at = at
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := s.list(p); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	p.phase, p.since = spread, time.Now()
-	dropped := p.drop
-	s.mu.Unlock()
-	if dropped { // its write failed meanwhile
-		s.retire(p.id())
-	}
-	if p.file.Kind == pack.Log {
-		s.jour.stood(p.id())
-		s.jour.retire(p.file.Number)
-	}
-	s.m.spread.Inc()
-	s.c.Log.Info("pack spread", "pack", p.id(), "kind", p.file.Kind, "coding", files.Coding, "bytes", p.length)
-	return nil
-}
-
-// row is p's row in the index.
-func (s *Store) row(p *staged, state index.PackState) index.PackRow {
-	seal := p.file.Sealed()
-	return index.PackRow{Params: seal.Trailer.Params, Kind: p.file.Kind, Bytes: seal.Length, Number: p.file.Number,
-		SealHash: seal.Trailer.SealHash(), First: p.first, Last: p.last, State: state, At: slices.Clone(p.at)}
-}
-
-// discard ends an abandoned data pack. Where nodes may hold shards of it a row
-// says so, for collection.
-func (s *Store) discard(p *staged) error {
-	if at := p.file.Intents(); len(at) > 0 {
-		s.mu.Lock()
-		p.at = at
-		row := s.row(p, index.Retiring)
-		s.mu.Unlock()
-		if err := s.idx.SetPack(row); err != nil {
-			s.fail(err)
-			return err
-		}
-		s.mu.Lock()
-		s.account(row, p.counted)
-		p.counted = row.At
-		s.mu.Unlock()
-		if err := s.idx.Flush(); err != nil {
-			s.fail(err)
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.forget(p)
-	if p.listed {
-		s.nSpread--
-	}
-	s.mu.Unlock()
-	s.unlink(p)
-	return nil
 }
