@@ -168,7 +168,10 @@ func TestALookAtThisMachineDoesNotWaitForItsDisk(t *testing.T) {
 					t.Errorf("after %v: silent for %v, as of %v", took, silent, l.at)
 				}
 				hang.Go()
-				if busy := g.busy; busy != nil {
+				g.mu.Lock()
+				busy := g.busy
+				g.mu.Unlock()
+				if busy != nil {
 					<-busy
 				}
 			})
