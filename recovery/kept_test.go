@@ -80,6 +80,16 @@ func TestHazardA9KeptRootsPinTheirCheckpoints(t *testing.T) {
 			if l != low || len(p) != packs || ok != known {
 				t.Errorf("%s: above %d, %d packs, %v; want %d, %d, %v", what, l, len(p), ok, low, packs, known)
 			}
+			newest, _ := k.Body()
+			older := k.Older()
+			if len(older) != max(packs, 1)-1 {
+				t.Errorf("%s: %d older roots, want %d", what, len(older), packs-1)
+			}
+			for i, b := range older {
+				if b.CutOff.Number != newest.CutOff.Number-uint64(i)-1 {
+					t.Errorf("%s: older root %d is as of %d, the newest of %d", what, i, b.CutOff.Number, newest.CutOff.Number)
+				}
+			}
 		}
 		want("no root", 0, 0, false)
 		for n := range uint64(5) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
@@ -11,8 +12,11 @@ import (
 
 // rebuildBase loads the checkpoint that the newest root here names into the
 // empty index, and takes what it knows out of found: of all that, only log packs
-// above its cut-off need to be read. A checkpoint that cannot be read is done
-// without, as if there were none; the cut-off returned is then zero.
+// above its cut-off need to be read. Where it cannot be read, that of an older
+// root is as good: what roots need that are kept is kept (see needs), so that the
+// log above the older cut-off is there, with what became of its packs since.
+// Without any that can be read it is as if there were none; the cut-off returned
+// is then zero.
 //
 // A log pack above the cut-off that is staged here may have a row: places in a
 // checkpoint may be newer than its records. It is made staged again, so that it
@@ -24,28 +28,43 @@ func (s *Store) rebuildBase(ctx context.Context, here, found map[cairn.PackID][]
 		return pack.CutOff{}, nil
 	}
 	body, ok := s.c.Roots.Body()
-	if !ok || len(body.Runs) == 0 {
+	if !ok {
 		return pack.CutOff{}, nil
 	}
-	r := &recovering{c: &s.c, idx: s.idx, rep: &Recovered{}, found: found, here: make(map[cairn.PackID]bool),
-		base: Base{CutOff: body.CutOff, Runs: body.Runs, Nodes: body.Nodes}}
-	for id := range here {
-		r.here[id] = true
-	}
-	r.stagedAt = here
-	r.hear(silent)
-	if err := r.load(ctx); err != nil {
+	var r *recovering
+	var tried []pack.CutOff
+	for _, b := range append([]pack.RootBody{body}, s.c.Roots.Older()...) {
+		if len(b.Runs) == 0 || slices.Contains(tried, b.CutOff) {
+			continue
+		}
+		tried = append(tried, b.CutOff)
+		// Nodes are those of now: whoever is silent is asked by name.
+		r = &recovering{c: &s.c, idx: s.idx, rep: &Recovered{}, found: found, here: make(map[cairn.PackID]bool), stagedAt: here,
+			base: Base{CutOff: b.CutOff, Runs: b.Runs, Nodes: body.Nodes}}
+		for id := range here {
+			r.here[id] = true
+		}
+		r.hear(silent)
+		err := r.load(ctx)
+		if err == nil {
+			break
+		}
 		if ctx.Err() != nil {
 			return pack.CutOff{}, ctx.Err()
 		}
-		s.c.Log.Warn("the checkpoint cannot be read; the index is made from all log packs", "err", err)
+		s.c.Log.Warn("a checkpoint cannot be read; the index is made from an older one, or from all log packs", "cut_off", b.CutOff.Number, "err", err)
+		r = nil
 		_ = s.idx.Close() // it is given up
 		s.idx = nil
 		if err := index.Destroy(s.c.FS, s.c.indexDir()); err != nil {
 			return pack.CutOff{}, fmt.Errorf("store: %w", err)
 		}
-		s.idx, err = index.Open(s.c.indexConfig())
-		return pack.CutOff{}, err
+		if s.idx, err = index.Open(s.c.indexConfig()); err != nil {
+			return pack.CutOff{}, err
+		}
+	}
+	if r == nil {
+		return pack.CutOff{}, nil
 	}
 	unknown, err := r.placed()
 	if err != nil {
@@ -60,6 +79,6 @@ func (s *Store) rebuildBase(ctx context.Context, here, found map[cairn.PackID][]
 			delete(found, id)
 		}
 	}
-	s.c.Log.Info("the index begins from a checkpoint", "cut_off", body.CutOff.Number, "rows", r.rep.Rows)
-	return body.CutOff, nil
+	s.c.Log.Info("the index begins from a checkpoint", "cut_off", r.base.CutOff.Number, "rows", r.rep.Rows)
+	return r.base.CutOff, nil
 }

@@ -56,6 +56,19 @@ func (f *rootFile) Body() (pack.RootBody, bool) {
 	return f.roots[len(f.roots)-1], true
 }
 
+func (f *rootFile) Older() (out []pack.RootBody) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keep := 8
+	if f.keep > 0 {
+		keep = f.keep
+	}
+	for n := len(f.roots) - 2; n >= max(0, len(f.roots)-keep); n-- {
+		out = append(out, f.roots[n])
+	}
+	return out
+}
+
 // Everywhere has every root everywhere, but for those after the hold.
 func (f *rootFile) Everywhere() (uint64, pack.CutOff) {
 	f.mu.Lock()

@@ -232,3 +232,77 @@ func TestALostIndexBeginsFromTheCheckpoint(t *testing.T) {
 		})
 	}
 }
+
+// TestALostIndexBeginsFromAnOlderCheckpoint: where the newest cannot be read, what
+// an older root that is kept names brings everything exact, also when log packs
+// below its cut-off are long gone.
+func TestALostIndexBeginsFromAnOlderCheckpoint(t *testing.T) {
+	collecting(t, 4, "2+1", func(t *testing.T, r *rig, roots *rootFile) {
+		roots.set(2, 0)
+		for i := range 6 {
+			must(t, r.put(fmt.Sprint("old", i), content(uint64(i), 2*tinyPack)))
+			must(t, r.Flush(t.Context()))
+		}
+		r.rest()
+		first := r.logPack(1)
+		for i := range 3 {
+			must(t, r.Delete(t.Context(), keyOf(fmt.Sprint("old", i)), Condition{}))
+		}
+		for i := range 3 { // log packs that no root needs any more go
+			r.checkpoint()
+			must(t, r.put("tick", content(uint64(30+i), 100)))
+			r.rest()
+			r.retireAll()
+			r.pass(2 * eon)
+		}
+		if n := r.fileCount(first); n != 0 {
+			t.Fatalf("%d files of log pack 1 are left", n)
+		}
+		must(t, r.put("between", content(20, 2*tinyPack)))
+		must(t, r.Delete(t.Context(), keyOf("old3"), Condition{}))
+		r.rest()
+		r.checkpoint()
+		must(t, r.put("since", content(21, 100)))
+		r.rest()
+		r.releaseAll()
+		was := r.state()
+		newest, _ := roots.Body()
+		older := roots.Older()
+		if len(older) == 0 || older[0].CutOff == newest.CutOff {
+			t.Fatal("there is no older checkpoint")
+		}
+		needed := make(map[cairn.PackID]bool)
+		for _, run := range older[0].Runs {
+			for _, p := range run.Packs {
+				needed[p.Params.ID] = true
+			}
+		}
+		r.close()
+		lost := 0
+		for _, run := range newest.Runs {
+			for _, p := range run.Packs {
+				if !needed[p.Params.ID] {
+					r.lose(p.Params.ID, 0)
+					lost++
+				}
+			}
+		}
+		if lost == 0 {
+			t.Fatal("nothing of the newest checkpoint is its own")
+		}
+		must(t, index.Destroy(r.fs, indexDir()))
+		r.open()
+		r.wantState("from an older checkpoint", was)
+		r.want("between", content(20, 2*tinyPack))
+		r.want("since", content(21, 100))
+		r.want("old5", content(5, 2*tinyPack))
+		r.wantErr("old3", cairn.ErrNotExist)
+		must(t, r.put("after", content(22, 100)))
+		was = r.state()
+		r.checkpoint()
+		base := r.base(roots)
+		r.burn()
+		r.recover(base)
+		r.wantState("burnt", was)
+	})
+}

@@ -18,6 +18,8 @@ type Roots interface {
 	Root(ctx context.Context, change func(*pack.RootBody)) error
 	// Body is the body of the newest root, false while there is none.
 	Body() (pack.RootBody, bool)
+	// Older are the bodies of the roots before it that are kept, newest first.
+	Older() []pack.RootBody
 	// Everywhere is the newest root that every node not gone is known to have
 	// taken, it or one after it: its sequence, and the cut-off of its checkpoint.
 	// Zeros while there is none.

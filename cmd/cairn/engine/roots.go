@@ -88,6 +88,8 @@ func (r roots) Root(ctx context.Context, change func(*pack.RootBody)) error {
 
 func (r roots) Body() (pack.RootBody, bool) { return r.e.keeper.Body() }
 
+func (r roots) Older() []pack.RootBody { return r.e.keeper.Older() }
+
 func (r roots) Everywhere() (uint64, pack.CutOff) { return r.e.keeper.Everywhere() }
 
 func (r roots) Kept() (uint64, map[cairn.PackID]bool, bool) { return r.e.keeper.Kept() }
