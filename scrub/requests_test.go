@@ -4,6 +4,7 @@ import (
 	"path"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/backends/backendtest"
@@ -96,19 +97,22 @@ func (r *rig) whole(a *asked) int {
 func TestAScrubAsksForPacksAndNotForObjects(t *testing.T) {
 	var a asked
 	for _, packs := range []int{10, 80} {
-		r := newRig(t, 7)
-		for range packs {
-			r.spread("4+3", 5_000)
-		}
-		a.count(r)
-		lists, others := r.daily(&a)
-		if lists != 7 || others != 7 {
-			t.Errorf("%d packs: %d listings and %d other requests a day, want one and one of each node", packs, lists, others)
-		}
-		// Size, tail, contents, and one window of 1 MiB.
-		if got, want := r.whole(&a), packs*7*4; got != want {
-			t.Errorf("%d packs: %d requests to read all of them, want %d", packs, got, want)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, 7)
+			for range packs {
+				r.spread("4+3", 5_000)
+			}
+			synctest.Wait() // the fleet looks at new nodes once
+			a.count(r)
+			lists, others := r.daily(&a)
+			if lists != 7 || others != 7 {
+				t.Errorf("%d packs: %d listings and %d other requests a day, want one and one of each node", packs, lists, others)
+			}
+			// Size, tail, contents, and one window of 1 MiB.
+			if got, want := r.whole(&a), packs*7*4; got != want {
+				t.Errorf("%d packs: %d requests to read all of them, want %d", packs, got, want)
+			}
+		})
 	}
 }
 
