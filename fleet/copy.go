@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/pack"
 	"golang.org/x/sync/errgroup"
 )
@@ -19,7 +20,7 @@ import (
 // the file is not what was signed; ErrNotExist when it is not there; else
 // ErrUnavailable. It takes memory for the file, within that of all repairs.
 func (f *Fleet) Copy(ctx context.Context, p pack.Params, at []cairn.Location, l cairn.Location, intend func([]cairn.Location) error) (made cairn.Location, cost Moved, err error) {
-	ctx, t := counted(ctx, f.m.repair)
+	ctx, t := counted(backends.Background(ctx), f.m.repair)
 	made, err = f.copy(ctx, p, at, l, intend)
 	return made, t.cost(), err
 }

@@ -37,7 +37,7 @@ func (f *Fleet) Examine(ctx context.Context, p pack.Params, l cairn.Location, of
 	if node == nil {
 		return Moved{}, &failure{what: fmt.Sprintf("shard %d of pack %v: node %v", l.Index, p.ID, l.Node), class: cairn.ErrUnavailable, causes: []error{errLeft}}
 	}
-	ctx, t := counted(ctx, nil)
+	ctx, t := counted(backends.Background(ctx), nil)
 	err := f.examine(backends.Afresh(ctx), node, p, l, off, n)
 	return t.cost(), node.seen(ctx, p, l, err)
 }

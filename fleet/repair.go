@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 )
@@ -38,7 +39,7 @@ func (f *Fleet) Repair(ctx context.Context, p pack.Params, at []cairn.Location, 
 // gets one of the shards before any other node, where the rules of placement let
 // it have one.
 func (f *Fleet) RepairOn(ctx context.Context, home cairn.NodeID, p pack.Params, at []cairn.Location, missing []uint8, intend func([]cairn.Location) error) (made []cairn.Location, cost Moved, err error) {
-	ctx, t := counted(ctx, f.m.repair)
+	ctx, t := counted(backends.Background(ctx), f.m.repair)
 	made, err = f.repair(ctx, home, p, at, missing, intend)
 	return made, t.cost(), err
 }
