@@ -6,7 +6,7 @@
 // Reading order: remote.go (the contract), name.go (the grammar of names),
 // afresh.go (reads that believe nothing held open), around.go (what wrappers are
 // built on), then the wrappers: guard.go,
-// deadline.go with deadline_list.go and buffers.go, limit.go, retry.go,
+// deadline.go with deadline_list.go and buffers.go, limit.go with background.go, retry.go,
 // meter.go. A node's whole stack, in the one order in which it is right:
 //
 //	r = backends.Guard(r, backends.Bounds{})                // names in, listings out

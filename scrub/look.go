@@ -40,6 +40,14 @@ func (s *Scrub) look(ctx context.Context, p place, n uint64) sight {
 		return sight{is: sawMoved}
 	}
 	moved, err := s.c.Nodes.Examine(ctx, row.Params, p.Location, 0, n)
+	if errors.Is(err, cairn.ErrNotExist) {
+		// It may have been made again, or moved, while this waited: the row names
+		// the new place before the old goes.
+		if row, err := s.c.Store.Pack(p.pack); err != nil || row.State != index.Spread || !recorded(row, p.Location) {
+			s.forget(p)
+			return sight{sawMoved, moved}
+		}
+	}
 	return sight{s.conclude(ctx, p, err, n == 0), moved}
 }
 

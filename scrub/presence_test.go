@@ -574,6 +574,39 @@ func TestStateSurvivesAnyCrash(t *testing.T) {
 	})
 }
 
+// TestAShardThatMovesUnderALookIsNotMissing: repair and drain go on while every
+// byte is read.
+func TestAShardThatMovesUnderALookIsNotMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 7)
+		p := r.spread("4+3", 5_000)
+		r.listed()
+		moved := false
+		r.fleet.before = func() {
+			if moved {
+				return
+			}
+			moved = true
+			must(t, r.rows.Placed(p.ID, func(row *index.PackRow) error {
+				for i := range row.At { // each made again under another name, the old ones gone
+					n := r.node(row.At[i].Node)
+					old := layout.Path(row.At[i].Name(p.ID))
+					b, _ := n.mem.Bytes(old)
+					row.At[i].Write++
+					must(t, n.mem.Put(t.Context(), layout.Path(row.At[i].Name(p.ID)), b))
+					n.mem.Drop(old)
+				}
+				return nil
+			}))
+		}
+		rep, err := r.Scrub.Scrub(t.Context(), Request{Full: true}, nil)
+		must(t, err)
+		if rep.Missing+rep.Lost+rep.Unread > 0 || !moved {
+			t.Errorf("%+v", rep)
+		}
+	})
+}
+
 // TestAMissingShardIsCountedOnce: a scrub that lists and then reads everything
 // meets it twice.
 func TestAMissingShardIsCountedOnce(t *testing.T) {

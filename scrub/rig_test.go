@@ -72,6 +72,7 @@ type nodesUnderTest struct {
 	judged   map[fleet.Outcome]int
 	spend    func(cairn.NodeID, int64) error
 	alarm    string
+	before   func() // an Examine; may be nil
 }
 
 func (n *nodesUnderTest) Status() ([]fleet.NodeStatus, string) {
@@ -87,7 +88,11 @@ func (n *nodesUnderTest) Status() ([]fleet.NodeStatus, string) {
 func (n *nodesUnderTest) Examine(ctx context.Context, p pack.Params, l cairn.Location, off, length uint64) (fleet.Moved, error) {
 	n.mu.Lock()
 	n.examined = append(n.examined, l)
+	before := n.before
 	n.mu.Unlock()
+	if before != nil {
+		before()
+	}
 	return n.Fleet.Examine(ctx, p, l, off, length)
 }
 
