@@ -5,6 +5,7 @@
 //	go build -o /tmp/cairn ./cmd/cairn && (cd bench && go run . -cairn /tmp/cairn)
 //
 //	go run . -beside /path/to/rclone
+//	go run . -cairn /tmp/cairn -during
 //
 // Client, gateway and nodes share the machine, so read CPU time and ratios
 // within one run before wall time. syncs counts what the gateway made durable.
@@ -26,10 +27,22 @@ func main() {
 	objects := flag.Int("objects", 2000, "small objects")
 	large := flag.Int64("large", 64<<20, "bytes of a large object")
 	rclone := flag.String("beside", "", "a built rclone: compare the CPU of small requests with its S3 server over memory, and nothing else")
+	life := flag.Bool("during", false, "measure small requests at a fixed rate while a store on seven SFTP nodes is looked after, and nothing else")
+	rate := flag.Float64("rate", 100, "of -during: PUTs a second, and GETs a second")
+	rtt := flag.Duration("rtt", 20*time.Millisecond, "of -during: round-trip time to each node")
+	quiet := flag.Duration("quiet", time.Minute, "of -during: how long the quiet phases take")
+	nodesDir := flag.String("nodes-dir", "", "of -during: where the nodes keep their files, such as /dev/shm, so that their disk is not the gateway's (the temporary directory)")
 	delay := flag.Duration("sync-delay", 0, "added to every fsync of the gateway")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *life {
+		if err := during(ctx, *program, *objects, *rate, *rtt, *quiet, *nodesDir, json.NewEncoder(os.Stdout)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, *program, *rclone, *objects, *large, *delay); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
