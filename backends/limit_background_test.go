@@ -55,9 +55,11 @@ func TestClientsPassTheBackground(t *testing.T) {
 				t.Errorf("a client waited %v behind the background", took-slow)
 			}
 		}
+		mu.Lock()
 		if most != 1 {
 			t.Errorf("%d calls of the background ran at once beside a client", most)
 		}
+		mu.Unlock()
 		wg.Wait()
 		if most != slots {
 			t.Errorf("%d calls of the background ran at once, and nobody else was there", most)
