@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"slices"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
@@ -10,8 +9,8 @@ import (
 )
 
 // Verify returns those of at whose shard stands: its tail, read from the node
-// now, by its name, verifies and belongs to the pack that p describes. Of two that hold one
-// shard, or lie on one node, only the first is returned.
+// now, by its name, verifies and belongs to the pack that p describes. Of those that hold
+// one shard, or lie on one node, one is returned, so that there are as many as can be.
 func (f *Fleet) Verify(ctx context.Context, p pack.Params, at []cairn.Location) []cairn.Location {
 	ctx = backends.Afresh(ctx)
 	good := make([]bool, len(at))
@@ -28,9 +27,44 @@ func (f *Fleet) Verify(ctx context.Context, p pack.Params, at []cairn.Location) 
 	for range at {
 		<-done // each ends when its node answers, at its deadline, or with ctx
 	}
-	var out []cairn.Location
+	var stand []cairn.Location
 	for i, l := range at {
-		if good[i] && !slices.ContainsFunc(out, func(o cairn.Location) bool { return o.Index == l.Index || o.Node == l.Node }) {
+		if good[i] {
+			stand = append(stand, l)
+		}
+	}
+	return apart(stand)
+}
+
+// apart chooses the most of at of which no two hold one shard or lie on one node,
+// by augmenting paths (Kuhn): after odd losses the first that fit are not always
+// the most.
+func apart(at []cairn.Location) (out []cairn.Location) {
+	on := make(map[cairn.NodeID]int) // the one of at that is chosen there
+	var choose func(index uint8, tried map[cairn.NodeID]bool) bool
+	choose = func(index uint8, tried map[cairn.NodeID]bool) bool {
+		for i, l := range at {
+			if l.Index != index || tried[l.Node] {
+				continue
+			}
+			tried[l.Node] = true
+			other, taken := on[l.Node]
+			if !taken || choose(at[other].Index, tried) {
+				on[l.Node] = i
+				return true
+			}
+		}
+		return false
+	}
+	seen := make(map[uint8]bool)
+	for _, l := range at {
+		if !seen[l.Index] {
+			seen[l.Index] = true
+			choose(l.Index, make(map[cairn.NodeID]bool))
+		}
+	}
+	for i, l := range at {
+		if chosen, ok := on[l.Node]; ok && chosen == i {
 			out = append(out, l)
 		}
 	}

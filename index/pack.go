@@ -18,12 +18,20 @@ func (x *Index) SetPack(rows ...PackRow) error {
 			if p.Params.ID == (cairn.PackID{}) || c.K < 0 || c.K > cairn.MaxShards || c.M < 0 || c.M > cairn.MaxShards {
 				return fmt.Errorf("index: row of pack %v, coding %v: %w", p.Params.ID, c, cairn.ErrInvalid)
 			}
-			if err := t.set(packKey(tablePack, p.Params.ID), p.encode()); err != nil {
+			if err := t.setPack(p); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// setPack refuses a row that would not parse again.
+func (t *tx) setPack(p PackRow) error {
+	if len(p.At) > maxEntries {
+		return fmt.Errorf("index: row of pack %v: %d places, %d are possible: %w", p.Params.ID, len(p.At), maxEntries, cairn.ErrInvalid)
+	}
+	return t.set(packKey(tablePack, p.Params.ID), p.encode())
 }
 
 // UpdatePack lets change alter the row of a pack as it stands now, alone; an
@@ -45,7 +53,7 @@ func (x *Index) UpdatePack(id cairn.PackID, change func(*PackRow) error) error {
 		if p.State == shown {
 			p.State = stored // what a retired record says stays the record's
 		}
-		return t.set(packKey(tablePack, id), p.encode())
+		return t.setPack(p)
 	})
 }
 

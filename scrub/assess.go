@@ -14,6 +14,7 @@ type shardState int
 const (
 	sound         shardState = iota // where the row says, as far as anyone knows
 	leavingNode                     // the same, on a node to be emptied
+	doubled                         // the same, beside another of its pack, while a node with none takes shards
 	onUnseen                        // on a node that was not seen since a recovery: unknown, not missing
 	onSettled                       // on a node that is away for a while
 	onAway                          // on a node that is away for a moment
@@ -61,7 +62,7 @@ func stateOf(n nodeView, bad bool) shardState {
 	return sound
 }
 
-func (s shardState) good() bool { return s == sound || s == leavingNode }
+func (s shardState) good() bool { return s == sound || s == leavingNode || s == doubled }
 
 // readable reports whether bytes may come from it now: any block that verifies
 // counts, whoever sends it (B12).
@@ -84,7 +85,7 @@ const (
 // that k+1 or fewer good ones are left.
 func (s shardState) toMake(few bool, u urgency) bool {
 	switch s {
-	case lost, onGone, onAbsent, wrongBytes, onExpired, onCondemned:
+	case doubled, lost, onGone, onAbsent, wrongBytes, onExpired, onCondemned:
 		return true
 	case onSettled, onSuspect, onQuarantined:
 		return few || u == atOnce
@@ -128,6 +129,9 @@ func (s *Scrub) assess(v *view, row index.PackRow) assessed {
 			*old = shardView{st, l}
 		}
 	}
+	if v.free(row.At) {
+		a.spread()
+	}
 	domains := make(map[string]int)
 	for _, sh := range a.shards {
 		a.counts[sh.state]++
@@ -138,6 +142,25 @@ func (s *Scrub) assess(v *view, row index.PackRow) assessed {
 	}
 	a.spare = spareOf(c.K, domains)
 	return a
+}
+
+// spread finds the shards that share a node with another, so that one loss takes
+// both: a stray that was taken up when the pack could not be read without it.
+func (a *assessed) spread() {
+	held := make(map[cairn.NodeID]int)
+	for _, sh := range a.shards {
+		if sh.state.good() {
+			held[sh.at.Node]++
+		}
+	}
+	for i := range a.shards {
+		sh := &a.shards[i]
+		if sh.state != sound || held[sh.at.Node] < 2 {
+			continue
+		}
+		held[sh.at.Node]--
+		sh.state = doubled
+	}
 }
 
 // few reports whether so few are left that nothing is waited for.

@@ -128,7 +128,7 @@ func (s *Scrub) plan(a *assessed, todo []uint8) (make []uint8, from []cairn.Loca
 		}
 	}
 	make = slices.Clone(todo)
-	for _, st := range []shardState{onQuarantined, onCondemned, wrongBytes} {
+	for _, st := range []shardState{doubled, onQuarantined, onCondemned, wrongBytes} {
 		for i, sh := range a.shards {
 			if len(from) < k && sh.state == st && slices.Contains(make, uint8(i)) {
 				from = append(from, sh.at)

@@ -182,6 +182,37 @@ func TestHazardB22ANodeNeverListedIsNotMissed(t *testing.T) {
 	})
 }
 
+// TestShardsThatShareANodeAreParted: a stray that was taken up where another of
+// its pack stands is made again elsewhere, as soon as a node without one is there.
+func TestShardsThatShareANodeAreParted(t *testing.T) {
+	for nodes, made := range map[int]int64{3: 0, 4: 1} { // of three, one is given up and two hold all
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nodes)
+			p := r.spread("2+1", 5_000)
+			r.listed()
+			n, name := r.file(p, 1)
+			b, _ := n.mem.Bytes(name)
+			must(t, n.mem.Delete(t.Context(), name))
+			l := cairn.Location{Index: 1, Node: r.nodes[0].ID, Write: 77}
+			r.nodes[0].mem.SetBytes(layout.Path(l.Name(p.ID)), b)
+			r.rows.set(p.ID, func(row *index.PackRow) { row.At[1] = l })
+			if made == 0 {
+				r.state(r.nodes[1], "gone")
+			} else {
+				r.state(r.nodes[1], "draining")
+			}
+			rep, err := r.Repair(t.Context(), Request{}, nil)
+			must(t, err)
+			if rep.Made != made {
+				t.Errorf("with %d nodes %d shards were made, not %d: %+v", nodes, rep.Made, made, rep)
+			}
+			if made > 0 {
+				r.wantWhole("parted")
+			}
+		})
+	}
+}
+
 func TestHazardB22AfterANodeIsGivenUpWhatIsInNoRowIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 9)

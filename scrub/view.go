@@ -2,6 +2,7 @@ package scrub
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -51,6 +52,16 @@ type view struct {
 	all       bool
 	operators int // that are not given up
 	sound     int // domains with a node that takes shards
+}
+
+// free reports whether a node that holds none of a pack takes shards.
+func (v *view) free(at []cairn.Location) bool {
+	for id, n := range v.nodes {
+		if n.takes() && !slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node == id }) {
+			return true
+		}
+	}
+	return false
 }
 
 // seenMost bounds the node-years that are counted: what a Duration holds.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -64,7 +65,9 @@ func (s *Store) Adopt(ctx context.Context, id cairn.PackID, at []cairn.Location)
 	return s.adoptRow(row)
 }
 
-// adoptKnown adds files of a pack that goes to those that are to be deleted.
+// adoptKnown adds files of a pack that goes to those that are to be deleted, at
+// most layout.MaxPerNode of each node: one that makes up names would else make a
+// row of any length. What is left is taken when those are gone.
 func (s *Store) adoptKnown(row index.PackRow, at []cairn.Location) (Adopted, error) {
 	if row.State != index.Retiring && row.State != index.Retired {
 		return Adopted{As: "known"}, nil
@@ -72,8 +75,13 @@ func (s *Store) adoptKnown(row index.PackRow, at []cairn.Location) (Adopted, err
 	var was, is []cairn.Location
 	err := s.idx.UpdatePack(row.Params.ID, func(r *index.PackRow) error {
 		was = slices.Clone(r.At)
+		held := make(map[cairn.NodeID]int)
+		for _, l := range r.At {
+			held[l.Node]++
+		}
 		for _, l := range at {
-			if int(l.Index) < r.Params.Coding.N() && !slices.Contains(r.At, l) {
+			if int(l.Index) < r.Params.Coding.N() && !slices.Contains(r.At, l) && held[l.Node] < layout.MaxPerNode {
+				held[l.Node]++
 				r.At = append(r.At, l)
 			}
 		}

@@ -247,6 +247,30 @@ func TestHazardA7H3UnknownIsAdopted(t *testing.T) {
 	})
 }
 
+// TestNamesThatANodeMakesUpDoNotMakeARowOfAnyLength: of a pack that goes, each
+// node's word is taken for a few files at a time.
+func TestNamesThatANodeMakesUpDoNotMakeARowOfAnyLength(t *testing.T) {
+	collecting(t, 3, "1+1", func(t *testing.T, r *rig, _ *rootFile) {
+		must(t, r.put("x", content(1, tinyPack)))
+		r.rest()
+		id := r.packsOf("x")[0]
+		must(t, r.Delete(t.Context(), keyOf("x"), Condition{}))
+		r.retireAll()
+		var said []cairn.Location
+		for i := range 5000 {
+			said = append(said, cairn.Location{Node: r.nodes[0].ID, Write: uint32(i + 1)})
+		}
+		if _, err := r.Adopt(t.Context(), id, said); err != nil {
+			t.Fatal(err)
+		}
+		row, err := r.Pack(id)
+		must(t, err)
+		if len(row.At) > 2+layout.MaxPerNode {
+			t.Errorf("the row names %d places", len(row.At))
+		}
+	})
+}
+
 // TestHazardB19: a pack of a closed epoch that no checkpoint names is never
 // taken, whoever signed it, nor a log pack whose number another has.
 func TestHazardB19PlantedPacksAreRefused(t *testing.T) {
