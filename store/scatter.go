@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/layout"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -18,7 +20,7 @@ const recheck = time.Hour
 func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) error {
 	now := time.Now()
 	if now.Sub(p.checked) >= recheck {
-		at := s.c.Nodes.Verify(ctx, files.Params, p.file.Intents())
+		at := s.c.Nodes.Verify(ctx, files.Params, newest(p.file.Intents()))
 		s.mu.Lock()
 		p.at, p.checked = at, now
 		s.mu.Unlock()
@@ -56,10 +58,25 @@ func (s *Store) row(p *staged, state index.PackState) index.PackRow {
 		SealHash: seal.Trailer.SealHash(), First: p.first, Last: p.last, State: state, At: slices.Clone(p.at)}
 }
 
+// newest is the last layout.MaxPerNode of at on each node, in their order. A node
+// that never keeps what it is given is tried again as long as a pack waits for it,
+// each time under a new name; a file of an old name that stands all the same is
+// found by a listing.
+func newest(at []cairn.Location) (out []cairn.Location) {
+	held := make(map[cairn.NodeID]int)
+	for _, l := range slices.Backward(at) {
+		if held[l.Node]++; held[l.Node] <= layout.MaxPerNode {
+			out = append(out, l)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
 // discard ends an abandoned data pack. Where nodes may hold shards of it a row
 // says so, for collection.
 func (s *Store) discard(p *staged) error {
-	if at := p.file.Intents(); len(at) > 0 {
+	if at := newest(p.file.Intents()); len(at) > 0 {
 		s.mu.Lock()
 		p.at = at
 		row := s.row(p, index.Retiring)
