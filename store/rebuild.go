@@ -168,12 +168,14 @@ func hearsay(at []cairn.Location) bool {
 // gatherContents reads what the packs that are found say of themselves. A node
 // that makes up names and then does not answer must not keep a gateway from
 // starting: where there are several nodes, and one alone lists a pack, it is asked
-// once, and counts as silent about it. A pack that was released stands on more;
-// where those are silent too and it matters, a log number or a pack that records
-// name is found missing, and what else stands there is taken up when it shows.
+// once, and counts as silent about it, and after silenceMost of those about all
+// the others. A pack that was released stands on more; where those are silent too
+// and it matters, a log number or a pack that records name is found missing, and
+// what else stands there is taken up when it shows.
 func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location, several bool) (gathered, error) {
 	var mu sync.Mutex
 	var out gathered
+	silence := make(map[cairn.NodeID]int) // packs that it alone lists and did not show
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(gatherWidth)
 	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) }) {
@@ -182,6 +184,15 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 			doubtful := several && hearsay(at)
 			if doubtful {
 				tries = 1
+				mu.Lock()
+				enough := silence[at[0].Node] >= silenceMost
+				if enough {
+					out.unshown++
+				}
+				mu.Unlock()
+				if enough {
+					return nil
+				}
 			}
 			row, contents, chs, err := s.readContentsPatiently(ctx, id, at, tries)
 			if errors.Is(err, errNoShard) {
@@ -193,6 +204,7 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 			if doubtful && errors.Is(err, cairn.ErrUnavailable) && ctx.Err() == nil {
 				mu.Lock()
 				defer mu.Unlock()
+				silence[at[0].Node]++
 				if out.unshown++; out.silent == nil {
 					out.silent = fmt.Errorf("pack %v: %w", id, err)
 				}
@@ -222,6 +234,7 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 const (
 	gatherTries = 4
 	gatherFirst = time.Second
+	silenceMost = 3
 )
 
 func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location, tries int) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
