@@ -156,13 +156,10 @@ func mutants() []mutant {
 			`if !slices.Contains(a.row.At, l) {`,
 			`if false && !slices.Contains(a.row.At, l) {`,
 			"scrub", "TestPlacesThatChangedMeanwhileAreNotOverwritten"},
-		{"mend a pack that is retiring", "scrub/census.go",
-			`return row.State == index.Spread && (s.c.Staged == nil || !s.c.Staged(row.Params.ID))`,
-			`return s.c.Staged == nil || !s.c.Staged(row.Params.ID)`,
-			"scrub", "TestHazardB20APackThatIsRetiringIsLeftAlone"},
 		{"delete before every node knows the root that retires", "store/collect.go",
-			`case !covered:`,
-			`case !covered && c.out.Rootless < 0:`,
+			`return s.grace.cover(cut.Last, s.clock.Now(), s.c.Grace)`,
+			`cut.Last = s.idx.Applied()
+	return s.grace.cover(cut.Last, s.clock.Now(), s.c.Grace)`,
 			"store", "TestHazardA9H2RootsEverywhereFirst"},
 		{"delete before the grace has passed", "store/collect.go",
 			`case left > 0:`,
@@ -170,7 +167,7 @@ func mutants() []mutant {
 			"store", "TestDeadPacksGo"},
 		{"believe every name of a pack that goes", "store/adopt.go",
 			` && held[l.Node] < layout.MaxPerNode {`,
-			` && held[l.Node] < 1<<30 {`,
+			` && held[l.Node] < layout.MaxPerNode<<20 {`,
 			"store", "TestNamesThatANodeMakesUpDoNotMakeARowOfAnyLength"},
 	}
 }
