@@ -41,10 +41,10 @@ type sample struct {
 	ok   bool
 }
 
-func newLoad(c *integration.Client, o integration.Objects, old int, rate float64) *load {
+func newLoad(ctx context.Context, c *integration.Client, o integration.Objects, old int, rate float64) *load {
 	l := &load{client: c, objects: o, old: old}
 	l.next.Store(int64(old))
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { l.kind(ctx, rate, &l.put, l.putOne) })
 	wg.Go(func() { l.kind(ctx, rate, &l.get, l.getOne) })

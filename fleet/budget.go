@@ -81,14 +81,8 @@ func (f *Fleet) Spend(ctx context.Context, id cairn.NodeID, n int64) error {
 			return f.pace.Wait(ctx, n)
 		}
 		changed := f.Changed() // its hours may
-		t := time.NewTimer(min(wait, time.Hour))
-		select {
-		case <-t.C:
-		case <-changed:
-		case <-ctx.Done():
-			t.Stop()
-			return ended(ctx)
+		if err := pause(ctx, min(wait, time.Hour), changed); err != nil {
+			return err
 		}
-		t.Stop()
 	}
 }

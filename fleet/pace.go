@@ -47,7 +47,7 @@ func (p *Pace) Wait(ctx context.Context, n int64) error {
 		if p.owed <= 0 {
 			break
 		}
-		if err := pause(ctx, min(time.Duration(p.owed/rate*float64(time.Second))+1, paceLook)); err != nil {
+		if err := pause(ctx, min(time.Duration(p.owed/rate*float64(time.Second))+1, paceLook), nil); err != nil {
 			return err
 		}
 	}
@@ -69,16 +69,18 @@ func (p *Pace) pass(now time.Time) float64 {
 	return rate
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits for d, or until changed is closed, if it is not nil; the error is
+// that ctx ended.
+func pause(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+	case <-changed:
 	case <-ctx.Done():
 		return ended(ctx)
 	}
+	return nil
 }
 
 // ended is the error of a ctx that is over, of class ErrUnavailable.

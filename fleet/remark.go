@@ -25,7 +25,7 @@ type Standing struct {
 // that is there, and is no marker or differs by one character from this node's,
 // is believed to be damaged only when the directory is proven to be this node's
 // by the shards that were put there, whose names nobody else knows: of those that
-// shards returns, at most provenBy, more than half must verify. shards is called
+// shards returns, at most ProvenBy, more than half must verify. shards is called
 // only where they are needed.
 //
 // It reports whether the marker was written; it then reads back as it should. The
@@ -80,8 +80,8 @@ func (f *Fleet) Remark(ctx context.Context, m layout.Marker, shards func() ([]St
 	return true, nil
 }
 
-// provenBy bounds the shards that are looked at for whose directory it is.
-const provenBy = 8
+// ProvenBy is how many shards are looked at for whose directory it is.
+const ProvenBy = 8
 
 // proven returns nil when more than half of the shards verify.
 func (n *node) proven(ctx context.Context, r backends.Remote, shards func() ([]Standing, error)) error {
@@ -89,7 +89,7 @@ func (n *node) proven(ctx context.Context, r backends.Remote, shards func() ([]S
 	if err != nil {
 		return err
 	}
-	all = all[:min(len(all), provenBy)]
+	all = all[:min(len(all), ProvenBy)]
 	good := 0
 	var causes []error
 	for _, s := range all {

@@ -65,15 +65,9 @@ func (f *Fleet) SpendPuts(ctx context.Context, n int, size int64) error {
 		case open >= want:
 			return f.pace.Wait(ctx, int64(want)*size)
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-changed:
-		case <-ctx.Done():
-			t.Stop()
-			return ended(ctx)
+		if err := pause(ctx, wait, changed); err != nil {
+			return err
 		}
-		t.Stop()
 	}
 }
 

@@ -129,8 +129,10 @@ func (s *Scrub) assess(v *view, row index.PackRow) assessed {
 			*old = shardView{st, l}
 		}
 	}
-	if v.free(row.At) {
-		a.spread()
+	if v.free(func(id cairn.NodeID) bool {
+		return slices.ContainsFunc(row.At, func(l cairn.Location) bool { return l.Node == id })
+	}) {
+		part(len(a.shards), func(i int) (*shardState, cairn.NodeID) { return &a.shards[i].state, a.shards[i].at.Node })
 	}
 	domains := make(map[string]int)
 	for _, sh := range a.shards {
@@ -144,22 +146,21 @@ func (s *Scrub) assess(v *view, row index.PackRow) assessed {
 	return a
 }
 
-// spread finds the shards that share a node with another, so that one loss takes
-// both: a stray that was taken up when the pack could not be read without it.
-func (a *assessed) spread() {
+// part marks the sound shards beside which their node holds another good one, so
+// that one loss takes both: such as a stray that was taken up when the pack could
+// not be read without it. shard tells of shard i its state and its node.
+func part(n int, shard func(i int) (*shardState, cairn.NodeID)) {
 	held := make(map[cairn.NodeID]int)
-	for _, sh := range a.shards {
-		if sh.state.good() {
-			held[sh.at.Node]++
+	for i := range n {
+		if st, node := shard(i); st.good() {
+			held[node]++
 		}
 	}
-	for i := range a.shards {
-		sh := &a.shards[i]
-		if sh.state != sound || held[sh.at.Node] < 2 {
-			continue
+	for i := range n {
+		if st, node := shard(i); *st == sound && held[node] > 1 {
+			held[node]--
+			*st = doubled
 		}
-		held[sh.at.Node]--
-		sh.state = doubled
 	}
 }
 

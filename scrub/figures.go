@@ -43,7 +43,7 @@ func (f *figures) add(v *view, t *pattern) {
 	k, n, packs := t.coding.K, t.coding.N(), t.sum.Packs
 	domains := make(map[string]int)
 	counts := t.shards(v, func(n nodeView) { domains[v.domain(n)]++ })
-	a := assessed{counts: counts, good: counts[sound] + counts[leavingNode], spare: spareOf(k, domains)}
+	a := assessed{counts: counts, good: counts[sound] + counts[leavingNode] + counts[doubled], spare: spareOf(k, domains)}
 	a.row.Params.Coding = t.coding
 	f.missing[n-a.good].add(t.sum)
 	f.worst = least(f.worst, a.spare, f.packs)
@@ -78,7 +78,7 @@ func (f *figures) add(v *view, t *pattern) {
 		f.bytes += int64(made) * t.bytes
 	}
 	s := &f.shards
-	s.Good += int64(counts[sound]) * packs
+	s.Good += int64(counts[sound]+counts[doubled]) * packs
 	s.Leaving += int64(counts[leavingNode]) * packs
 	s.Away += int64(counts[onAway]+counts[onSettled]) * packs
 	s.Suspect += int64(counts[onSuspect]+counts[onExpired]) * packs

@@ -201,6 +201,9 @@ func TestShardsThatShareANodeAreParted(t *testing.T) {
 			} else {
 				r.state(r.nodes[1], "draining")
 			}
+			if h := r.Health(); h.BacklogShards != made {
+				t.Errorf("with %d nodes: %+v", nodes, h)
+			}
 			rep, err := r.Repair(t.Context(), Request{}, nil)
 			must(t, err)
 			if rep.Made != made {

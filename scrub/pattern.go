@@ -121,6 +121,11 @@ func (t *pattern) shards(v *view, good func(nodeView)) (counts [shardStates]int)
 			state[l.index], best[l.index] = st, n
 		}
 	}
+	if v.free(func(id cairn.NodeID) bool {
+		return slices.ContainsFunc(t.at, func(l standsAt) bool { return l.node == id })
+	}) {
+		part(t.coding.N(), func(i int) (*shardState, cairn.NodeID) { return &state[i], best[i].ID })
+	}
 	for i := range t.coding.N() {
 		counts[state[i]]++
 		if state[i].good() {

@@ -2,7 +2,6 @@ package scrub
 
 import (
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/cairn-storage/cairn"
@@ -55,9 +54,9 @@ type view struct {
 }
 
 // free reports whether a node that holds none of a pack takes shards.
-func (v *view) free(at []cairn.Location) bool {
+func (v *view) free(holds func(cairn.NodeID) bool) bool {
 	for id, n := range v.nodes {
-		if n.takes() && !slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node == id }) {
+		if n.takes() && !holds(id) {
 			return true
 		}
 	}

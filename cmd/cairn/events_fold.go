@@ -39,7 +39,7 @@ func fold(all []events.Event) (out []told) {
 			switch f.Key {
 			case "op":
 				k.op = f.Value
-			case "what": // each state of a node is news
+			case "state": // each that a node comes to is news
 				k.becomes = f.Value
 			}
 		}

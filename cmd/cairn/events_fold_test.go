@@ -24,6 +24,9 @@ func TestManyAlikeEventsAreCounted(t *testing.T) {
 	for i := range 5 {
 		all = append(all, events.Event{Time: start.Add(time.Duration(i) * time.Second), Level: "INFO", What: "verb begins", Facts: []events.Fact{{Key: "op", Value: fmt.Sprint("verb", i)}}})
 	}
+	for i := range 5 { // each state that a node comes to is news
+		all = append(all, events.Event{Time: start.Add(time.Duration(10+i) * time.Second), Level: "INFO", What: "is now", Node: "erik", Facts: []events.Fact{{Key: "state", Value: fmt.Sprint("state", i)}}})
+	}
 	// An hour later it is another row.
 	all = append(all, events.Event{Time: start.Add(time.Hour), Level: "WARN", What: "shard has wrong bytes", Node: "dora", Facts: []events.Fact{{Key: "pack", Value: "late"}}})
 	var lines []string
@@ -41,6 +44,11 @@ func TestManyAlikeEventsAreCounted(t *testing.T) {
 		"2026-11-29 12:00:02         verb begins: op verb2",
 		"2026-11-29 12:00:03         verb begins: op verb3",
 		"2026-11-29 12:00:04         verb begins: op verb4",
+		"2026-11-29 12:00:10         erik: is now: state0",
+		"2026-11-29 12:00:11         erik: is now: state1",
+		"2026-11-29 12:00:12         erik: is now: state2",
+		"2026-11-29 12:00:13         erik: is now: state3",
+		"2026-11-29 12:00:14         erik: is now: state4",
 		"2026-11-29 13:00:00  warn   dora: shard has wrong bytes: pack late",
 	}
 	if got := strings.Join(lines, "\n"); got != strings.Join(want, "\n") {

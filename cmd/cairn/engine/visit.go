@@ -28,10 +28,8 @@ func (e *Engine) visit(ctx context.Context) error {
 	return errors.Join(causes, e.keeper.Look(ctx))
 }
 
-// standingMost is how many shards prove whose directory it is.
-const standingMost = 8
-
-// standing lists some shards that are recorded on a node.
+// standing lists some shards that are recorded on a node, as many as prove whose
+// directory it is.
 func (e *Engine) standing(id cairn.NodeID) (out []fleet.Standing, err error) {
 	for row, err := range e.Store.Packs(cairn.PackID{}) {
 		if err != nil {
@@ -41,7 +39,7 @@ func (e *Engine) standing(id cairn.NodeID) (out []fleet.Standing, err error) {
 		if row.State != index.Spread || i < 0 {
 			continue
 		}
-		if out = append(out, fleet.Standing{Params: row.Params, At: row.At[i]}); len(out) == standingMost {
+		if out = append(out, fleet.Standing{Params: row.Params, At: row.At[i]}); len(out) == fleet.ProvenBy {
 			break
 		}
 	}
