@@ -20,16 +20,21 @@ const surveyMost = 4 << 20
 
 // Survey lists the shards on every node. Names that are not shards are left
 // out, and so is what a node names beyond layout.MaxPerNode files of a pack.
-// Nodes that did not answer, showed no marker or named more than can be are
-// named in the error, with what the others hold beside it: a shard not seen
-// there is unknown, not missing. What is listed may still not be there.
+// Nodes that did not answer, showed no marker or named more than can be, of whom
+// nothing is believed, are named in the error, with what the others hold beside
+// it: a shard not seen there is unknown, not missing. What is listed may still
+// not be there.
 func (f *Fleet) Survey(ctx context.Context) (map[cairn.PackID][]cairn.Location, error) {
 	nodes := f.all()
 	lists := make([][]cairn.ShardName, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, n := range nodes {
-		wg.Go(func() { lists[i], errs[i] = n.survey(ctx) })
+		wg.Go(func() {
+			if lists[i], errs[i] = n.survey(ctx); errors.Is(errs[i], cairn.ErrCorrupt) {
+				lists[i] = nil
+			}
+		})
 	}
 	wg.Wait()
 	found := make(map[cairn.PackID][]cairn.Location)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
 	"github.com/cairn-storage/cairn/internal/wire"
 )
@@ -45,16 +44,12 @@ func beginLife(fs durable.FS, dir string, store cairn.StoreID, last cairn.Stamp)
 // write makes number and first LSN durable: the next life has a higher number
 // and begins above.
 func (l lifeState) write(fs durable.FS, dir string, store cairn.StoreID) error {
-	w := wire.Writer{}
-	w.Raw([]byte(lifeMagic))
-	w.U16(1)
-	w.Raw(store[:])
-	w.U32(l.number)
-	w.U64(l.next)
-	w.Raw(l.tag[:])
-	sum := crypt.Sum(w.B)
-	w.Raw(sum[:])
-	if err := durable.WriteFile(fs, lifeName(dir), w.B); err != nil {
+	err := writeLocal(fs, lifeName(dir), lifeMagic, store, func(w *wire.Writer) {
+		w.U32(l.number)
+		w.U64(l.next)
+		w.Raw(l.tag[:])
+	})
+	if err != nil {
 		return fmt.Errorf("store: begin a life: %w", err)
 	}
 	return nil
@@ -63,33 +58,14 @@ func (l lifeState) write(fs durable.FS, dir string, store cairn.StoreID) error {
 func lifeName(dir string) string { return filepath.Join(dir, "life") }
 
 // readLife returns number and first LSN of the newest life; zeros for none.
-func readLife(fs durable.FS, dir string, store cairn.StoreID) (uint32, uint64, error) {
-	b, err := durable.ReadFile(fs, lifeName(dir), 4096)
+func readLife(fs durable.FS, dir string, store cairn.StoreID) (number uint32, first uint64, err error) {
+	err = readLocal(fs, lifeName(dir), lifeMagic, store, func(r *wire.Reader) {
+		number, first = r.U32(), r.U64()
+		var tag [16]byte
+		r.Raw(tag[:])
+	})
 	if errors.Is(err, cairn.ErrNotExist) {
 		return 0, 0, nil
 	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("store: life file: %w", err)
-	}
-	r := wire.NewReader(b)
-	var magic [8]byte
-	r.Raw(magic[:])
-	if v := r.U16(); string(magic[:]) != lifeMagic || v != 1 {
-		r.Fail("not a life file of version 1")
-	}
-	var of cairn.StoreID
-	r.Raw(of[:])
-	number, first := r.U32(), r.U64()
-	var tag [16]byte
-	r.Raw(tag[:])
-	n := len(b) - r.Len()
-	var sum crypt.Hash
-	r.Raw(sum[:])
-	if err := r.Done(); err != nil || crypt.Sum(b[:n]) != sum {
-		return 0, 0, fmt.Errorf("store: life file %s is damaged; the store must be recovered: %w", lifeName(dir), cairn.ErrCorrupt)
-	}
-	if of != store {
-		return 0, 0, fmt.Errorf("store: %s belongs to store %s, not to %s: %w", dir, of.Short(), store.Short(), cairn.ErrInvalid)
-	}
-	return number, first, nil
+	return number, first, err
 }

@@ -109,6 +109,9 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openReleased(); err != nil {
+		return err
+	}
 	if s.com.life, err = beginLife(s.c.FS, s.c.stageDir(), s.c.Store, last); err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ import (
 // still staged are left to replay: a few of their shards may stand already, and
 // the stage must not be given up for those.
 //
-// Every log pack must be found, by the chain of their numbers; a hole is
+// Every log pack must be found, by the chain of their numbers and up to the last
+// that left the stage; a hole is
 // ErrUnavailable, since the pack may lie on nodes that do not answer now, and
 // nothing is changed that another try would miss. The mark of a damaged index
 // goes only after the new one is durable.
@@ -63,13 +64,16 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	if err != nil {
 		return nil, fmt.Errorf("store: rebuild the index: %w", err)
 	}
-	got, err := s.gatherContents(ctx, found, len(ns) > 1)
+	got, err := s.gatherContents(ctx, found)
 	if err != nil {
 		return nil, fmt.Errorf("store: rebuild the index: %w", errors.Join(err, silent))
 	}
 	got.cut = cut
-	silent = errors.Join(silent, got.silent)
-	top := cut.Number
+	released, err := s.c.readReleased()
+	if err != nil {
+		return nil, fmt.Errorf("store: rebuild the index: %w", err)
+	}
+	top := max(cut.Number, released)
 	for _, r := range got.rows {
 		if r.Kind == pack.Log {
 			numbers[r.Number] = true
@@ -110,7 +114,7 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 		return rest.files, fmt.Errorf("store: rebuild the index: %w", err)
 	}
 	if len(rows) > 0 || silent != nil {
-		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "unshown", got.unshown, "silent", silent)
+		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "silent", silent)
 	}
 	return rest.files, nil
 }
@@ -156,58 +160,20 @@ type gathered struct {
 	rows     []index.PackRow // but those of journals
 	changes  []index.Change  // of log packs
 	journals []journalPack
-	unshown  int   // packs that one node alone lists and does not show now
-	silent   error // of the first of those
 }
 
-// hearsay reports whether a pack is listed by one node alone.
-func hearsay(at []cairn.Location) bool {
-	return !slices.ContainsFunc(at, func(l cairn.Location) bool { return l.Node != at[0].Node })
-}
-
-// gatherContents reads what the packs that are found say of themselves. A node
-// that makes up names and then does not answer must not keep a gateway from
-// starting: where there are several nodes, and one alone lists a pack, it is asked
-// once, and counts as silent about it, and after silenceMost of those about all
-// the others. A pack that was released stands on more; where those are silent too
-// and it matters, a log number or a pack that records name is found missing, and
-// what else stands there is taken up when it shows.
-func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location, several bool) (gathered, error) {
+func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cairn.Location) (gathered, error) {
 	var mu sync.Mutex
 	var out gathered
-	silence := make(map[cairn.NodeID]int) // packs that it alone lists and did not show
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(gatherWidth)
 	for _, id := range slices.SortedFunc(maps.Keys(found), func(a, b cairn.PackID) int { return slices.Compare(a[:], b[:]) }) {
 		g.Go(func() error {
-			at, tries := found[id], gatherTries
-			doubtful := several && hearsay(at)
-			if doubtful {
-				tries = 1
-				mu.Lock()
-				enough := silence[at[0].Node] >= silenceMost
-				if enough {
-					out.unshown++
-				}
-				mu.Unlock()
-				if enough {
-					return nil
-				}
-			}
-			row, contents, chs, err := s.readContentsPatiently(ctx, id, at, tries)
+			row, contents, chs, err := s.readContentsPatiently(ctx, id, found[id])
 			if errors.Is(err, errNoShard) {
 				// Whoever lists it may have made it up. If it was real and mattered, a
 				// log number or a pack that records name is found missing.
 				s.c.Log.Warn("a pack is listed, but no file of it verifies; it is left out", "pack", id, "err", err)
-				return nil
-			}
-			if doubtful && errors.Is(err, cairn.ErrUnavailable) && ctx.Err() == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				silence[at[0].Node]++
-				if out.unshown++; out.silent == nil {
-					out.silent = fmt.Errorf("pack %v: %w", id, err)
-				}
 				return nil
 			}
 			if err != nil {
@@ -227,18 +193,17 @@ func (s *Store) gatherContents(ctx context.Context, found map[cairn.PackID][]cai
 	return out, err
 }
 
-// A pack that cannot be read now is asked for several times in all, after
+// A pack that cannot be read now is asked for gatherTries times in all, after
 // gatherFirst, then twice as long each time: a node that fails now and then must
 // not keep a gateway from starting, and leaving the pack out could lose what
 // nobody else tells of.
 const (
 	gatherTries = 4
 	gatherFirst = time.Second
-	silenceMost = 3
 )
 
-func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location, tries int) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
-	for try := range tries {
+func (s *Store) readContentsPatiently(ctx context.Context, id cairn.PackID, at []cairn.Location) (row index.PackRow, c pack.Contents, chs []index.Change, err error) {
+	for try := range gatherTries {
 		if try > 0 {
 			t := time.NewTimer(gatherFirst << (try - 1))
 			select {

@@ -35,8 +35,9 @@ func (s *Store) releaser(ctx context.Context) {
 // releaseDue releases what is due and whose shards still stand.
 //
 // Order: the index rows of records and placement are applied before, the index
-// is flushed here, and only then are stages unlinked. A crash between leaves a
-// stage that the index knows as spread; the next start takes it up as such.
+// is flushed here, how far the log went that is only on nodes is noted, and only
+// then are stages unlinked. A crash between leaves a stage that the index knows as
+// spread; the next start takes it up as such.
 func (s *Store) releaseDue(now time.Time) {
 	if s.writable() != nil {
 		return
@@ -47,6 +48,10 @@ func (s *Store) releaseDue(now time.Time) {
 		return
 	}
 	if err := s.idx.Flush(); err != nil {
+		s.fail(err)
+		return
+	}
+	if err := s.noteReleased(due); err != nil {
 		s.fail(err)
 		return
 	}

@@ -7,8 +7,8 @@
 // and where.go (start), put.go, large.go, copy.go and tags.go (writes),
 // upload.go, part.go, complete.go and expire.go (multipart uploads), commit.go,
 // group.go, txn.go and version.go (the committer), staged.go and finish.go (packs
-// on this disk), spread.go, seal.go, scatter.go and release.go (packs leaving
-// it), journal.go, journal_scatter.go, journal_batch.go, journal_wait.go,
+// on this disk), spread.go, seal.go, scatter.go, release.go, released.go and local.go (packs
+// leaving it), journal.go, journal_scatter.go, journal_batch.go, journal_wait.go,
 // journal_seal.go, journal_ack.go, journal_retire.go, journal_recover.go and
 // journal_restage.go (writes answered only when they stand on nodes), get.go and
 // window.go (reads), bucket.go, setting.go, access.go and node.go (state),
@@ -30,7 +30,8 @@
 //  2. the index, unsynced; then the answer (group.go)
 //  3. seal: contents and trailer fsynced in the stage (seal.go)
 //  4. intent fsynced, then shards, each verified by a read of its tail (fleet)
-//  5. the index flushed, and only then the stage released (release.go)
+//  5. the index flushed, how far the log went noted (released.go), and only then
+//     the stage released (release.go)
 //
 // With ack = "spread" a write is answered after a step more than 2: the packs
 // that it names stand, then a journal of its records (journal.go).
@@ -75,6 +76,7 @@ type Store struct {
 	seqTop  uint64                   // highest pack sequence handed out; guarded by mu
 	used    int64                    // bytes of stage files; guarded by mu
 	nSpread int                      // packs that the index knows as spread; guarded by mu
+	noted   uint64                   // as readReleased has it; of start and then the releaser's
 	onNodes map[cairn.NodeID]int64   // bytes of the spread packs' files; guarded by mu
 	damage  []string                 // found at start; guarded by mu
 	eased   chan struct{}            // closed and replaced when the stage shrinks; guarded by mu

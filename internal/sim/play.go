@@ -126,12 +126,15 @@ func (w *World) crash() error {
 	return w.check()
 }
 
+// startTries is how often a gateway is started that says it cannot start now.
+const startTries = 10
+
 // start begins a life, however often the power goes meanwhile, as it does again
-// soon after some starts. Only a disk
-// that fails, or too many nodes that are bad, may keep the gateway from
-// starting.
+// soon after some starts. Only a disk that fails, or too many nodes that are bad,
+// may keep the gateway from starting; a bad one that does not show what it lists
+// may for so many tries, a minute apart.
 func (w *World) start() error {
-	for {
+	for tries := 1; ; {
 		if h := hash(w.Seed, "again", w.lives); !w.calm && h%6 == 0 {
 			w.disk.lightAnother(Fuse{Index: h>>8%4 == 0, At: 1 + int(h>>16%12), How: How(h >> 24 % 3), Percent: []int{0, 50, 100}[h>>32%3]})
 		}
@@ -153,8 +156,14 @@ func (w *World) start() error {
 			w.disk.mend()
 			w.ill = false
 			continue
+		case errors.Is(err, cairn.ErrUnavailable) && tries < startTries:
+			// It says which node does not show what it lists, as it may be the last
+			// that has it; whatever looks after the process starts it again.
+			tries++
+			w.rest(time.Minute)
+			continue
 		}
-		return fmt.Errorf("open: %w", err)
+		return fmt.Errorf("open, %d tries: %w", tries, err)
 	}
 }
 
