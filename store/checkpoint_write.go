@@ -38,6 +38,9 @@ func (s *Store) checkpoint(ctx context.Context) (out Checkpointed, err error) {
 	out = s.ckpt.last
 	s.mu.Unlock()
 	out.CutOff, out.Runs = was.cut.Number, len(was.runs)
+	if err := s.renewWeak(); err != nil {
+		return out, err
+	}
 	v, err := s.takeView(ctx)
 	defer v.close()
 	if err != nil {

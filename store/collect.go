@@ -168,6 +168,9 @@ func (c *collection) round() error {
 	if err := c.retire(); err != nil {
 		return err
 	}
+	if err := s.renewWeak(); err != nil {
+		return err
+	}
 	err = c.remove()
 	s.mu.Lock()
 	s.doomed = c.out.Doomed

@@ -7,21 +7,22 @@
 // and where.go (start), put.go, large.go, copy.go and tags.go (writes),
 // upload.go, part.go, complete.go and expire.go (multipart uploads), commit.go,
 // group.go, txn.go and version.go (the committer), staged.go and finish.go (packs
-// on this disk), spread.go, seal.go, scatter.go, release.go, released.go and local.go (packs
-// leaving it), journal.go, journal_scatter.go, journal_batch.go, journal_wait.go,
-// journal_seal.go, journal_ack.go, journal_retire.go, journal_recover.go and
-// journal_restage.go (writes answered only when they stand on nodes), get.go and
-// window.go (reads), bucket.go, setting.go, access.go and node.go (state),
-// rebuild.go (the index made again) and rebuild_base.go, roots.go, checkpoint.go,
-// checkpoint_view.go, checkpoint_write.go, checkpoint_run.go and base.go (what
+// on this disk), spread.go, seal.go, scatter.go, release.go, released.go and
+// local.go (packs leaving it), journal.go, journal_scatter.go,
+// journal_batch.go, journal_wait.go, journal_seal.go, journal_ack.go,
+// journal_retire.go, journal_recover.go and journal_restage.go (writes answered
+// only when they stand on nodes), get.go and window.go (reads), bucket.go,
+// setting.go, access.go and node.go (state), rebuild.go (the index made again)
+// and rebuild_base.go, roots.go, checkpoint.go, checkpoint_view.go,
+// checkpoint_write.go, checkpoint_run.go, checkpoint_weak.go and base.go (what
 // survives this machine), recover.go, recover_report.go, recover_look.go,
 // recover_read.go, recover_run.go, recover_chain.go, recover_log.go,
 // recover_journal.go and recover_find.go (the index made from nodes alone),
 // place.go (what whoever looks after shards may ask and change), compactor.go,
 // compact.go, compact_choose.go, traffic.go, rewrite.go and move.go (packs
 // written anew), purge.go, purge_find.go and purge_remove.go (a secret that
-// leaked), keyring.go, halt.go, pressure.go and quota.go (limits), status.go and
-// usage.go (figures).
+// leaked), keyring.go, halt.go, pressure.go and quota.go (limits), status.go
+// and usage.go (figures).
 //
 // The order of durable steps, of which everything else is a consequence:
 //

@@ -84,7 +84,7 @@ func (w *World) burn(node int) error {
 	w.disk.light(fuse) // the power may go while the next gateway is made
 	w.model.burnt()
 	for _, u := range w.uploads {
-		u.doubt = u.doubt || u.began.After(w.flushed)
+		u.doubt = u.doubt || !u.began.Before(w.flushed) // it may have begun in the moment after
 	}
 	for w.bad(node % len(w.nodes)) {
 		node++ // the owner asks somebody who is sound
