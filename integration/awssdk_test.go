@@ -23,10 +23,14 @@ import (
 // sdk is aws-sdk-go-v2 as its configuration from the environment would make
 // it: a CRC32 with each PUT, which is checked again on each GET.
 func (d *Demo) sdk() *s3.Client {
+	return newSDK(d.Endpoint, Keys{d.AccessKey, d.SecretKey, d.Region})
+}
+
+func newSDK(endpoint string, keys Keys) *s3.Client {
 	return s3.New(s3.Options{
-		BaseEndpoint: aws.String(d.Endpoint), Region: d.Region, UsePathStyle: true, RetryMaxAttempts: 1,
+		BaseEndpoint: aws.String(endpoint), Region: keys.Region, UsePathStyle: true, RetryMaxAttempts: 1,
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
-		Credentials: credentials.NewStaticCredentialsProvider(d.AccessKey, d.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(keys.Access, keys.Secret, ""),
 	})
 }
 

@@ -1,89 +1,11 @@
 package integration
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 )
-
-// gateway is a running `cairn serve` over one local node.
-type gateway struct {
-	*machine
-	address string // host:port
-	ended   chan error
-	cmd     *exec.Cmd
-	said    *tail
-}
-
-// serve starts the gateway of a fresh store with these lines in its [s3]
-// table, and ends it with the test.
-func serve(t *testing.T, ctx context.Context, s3 string, buckets ...string) *gateway {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gateway{address: free.Addr().String(), ended: make(chan error, 1), said: &tail{}}
-	free.Close()
-	g.machine = newMachine(t, ctx, fmt.Sprintf("[s3]\nlisten = %q\n%s", g.address, s3))
-	g.addLocal("disk")
-	for _, b := range buckets {
-		g.do("bucket", "create", b)
-	}
-	g.cmd = exec.Command(g.bin, "serve", "--config", g.config)
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	g.cmd.Stderr = g.said
-	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { g.ended <- g.cmd.Wait() }()
-	t.Cleanup(func() {
-		if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("%v; it said:\n%s", err, g.said)
-		}
-		if err := <-g.ended; err != nil {
-			t.Errorf("serve after SIGTERM: %v; it said:\n%s", err, g.said)
-		} else if t.Failed() {
-			t.Logf("the gateway said:\n%s", g.said)
-		}
-	})
-	var dialer net.Dialer
-	eventually(t, ctx, "listening", func(ctx context.Context) error {
-		conn, err := dialer.DialContext(ctx, "tcp", g.address)
-		if err == nil {
-			conn.Close()
-		}
-		return err
-	})
-	return g
-}
-
-// do runs a verb that must work.
-func (g *gateway) do(words ...string) string {
-	g.t.Helper()
-	r := g.run(words...)
-	if r.Status != 0 {
-		g.t.Fatalf("%v: %+v", words, r)
-	}
-	return r.Stdout
-}
-
-// access makes an access key.
-func (g *gateway) access(grants ...string) Keys {
-	g.t.Helper()
-	var made struct{ ID, Secret string }
-	text := g.do(append([]string{"access", "create", "--json"}, grants...)...)
-	if err := json.Unmarshal([]byte(text), &made); err != nil || made.Secret == "" {
-		g.t.Fatalf("access create: %q: %v", text, err)
-	}
-	return Keys{made.ID, made.Secret, "us-east-1"}
-}
 
 // TestGrants: what a key may, what nobody's key may, what a presigned address
 // of it may, and what anyone may of a public bucket.

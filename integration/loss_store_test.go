@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // lossStore is a store over real directories that come and go, whose gateway is
@@ -42,21 +39,14 @@ func lossSizes(large int) []int {
 // until the nodes alone have everything.
 func newLossStore(t *testing.T, ctx context.Context, k, m, large int) *lossStore {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
 	s := &lossStore{k: k, m: m, objects: Objects{seed(t)}, sizes: lossSizes(large)}
-	s.gateway = &gateway{address: address, machine: newMachine(t, ctx, fmt.Sprintf(
-		"[s3]\nlisten = %q\n[store]\ncoding = \"%d+%d\"\n[cache]\nlimit = \"0B\"\nmemory = \"0B\"\n[stage]\nsettle = \"100ms\"\n", address, k, m))}
+	s.gateway = newGateway(t, ctx, fmt.Sprintf("[store]\ncoding = \"%d+%d\"\n[cache]\nlimit = \"0B\"\nmemory = \"0B\"\n[stage]\nsettle = \"100ms\"\n", k, m))
 	for i := range k + m {
 		s.dirs = append(s.dirs, s.addLocal(fmt.Sprintf("n%d", i+1)))
 	}
 	s.do("bucket", "create", "losses")
 	keys := s.access("--write", "losses")
-	s.client = NewClient("http://"+address, "losses", keys, 8)
+	s.client = NewClient("http://"+s.address, "losses", keys, 8)
 	t.Cleanup(s.client.Close)
 	s.start()
 	t.Cleanup(func() { s.stop() })
@@ -88,46 +78,10 @@ func newLossStore(t *testing.T, ctx context.Context, k, m, large int) *lossStore
 	return s
 }
 
-// start starts the gateway.
-func (s *lossStore) start() {
-	s.t.Helper()
-	s.ended, s.said = make(chan error, 1), &tail{}
-	s.cmd = exec.Command(s.bin, "serve", "--config", s.config)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.cmd.Stderr = s.said
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	cmd, ended := s.cmd, s.ended
-	go func() { ended <- cmd.Wait() }()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	var dialer net.Dialer
-	for {
-		conn, err := dialer.DialContext(s.ctx, "tcp", s.address)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case <-again.C:
-		case err := <-s.ended:
-			s.cmd = nil
-			s.t.Fatalf("serve ended: %v\n%s", err, s.said)
-		case <-s.ctx.Done():
-			s.t.Fatalf("serve does not listen: %v\n%s", err, s.said)
-		}
-	}
-}
-
 // stop kills the gateway: what it knew of the nodes goes with it.
 func (s *lossStore) stop() {
 	s.client.Close()
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill() // it may have ended, which ended tells
-		<-s.ended
-		s.cmd = nil
-	}
+	s.kill()
 }
 
 // locate tells which nodes hold data shards of object i, and on how many of

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,18 @@ func (b *burning) standing() map[string][]string {
 		}
 	}
 	return out
+}
+
+// filesBelow are the files below a directory.
+func filesBelow(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	}))
+	return names
 }
 
 // hiding are two nodes without which nobody sees some of the packs that came
