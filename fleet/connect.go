@@ -63,7 +63,7 @@ func (n *node) connect(a *attempt) {
 	if r == nil {
 		var err error
 		if r, err = n.f.c.Open(ctx, n.Node); err != nil {
-			n.setUnmounted(nil)
+			n.setUnmounted(nil, false)
 			n.settle(a, nil, err)
 			return
 		}

@@ -22,16 +22,17 @@ func (n *node) checkMarker(ctx context.Context, r backends.Remote) error {
 	n.link.mu.Unlock()
 	m, size, err := readMarker(ctx, r, size)
 	reached := err == nil || backends.Class(err) != cairn.ErrUnavailable
+	missing := errors.Is(err, cairn.ErrNotExist)
 	switch {
-	case errors.Is(err, cairn.ErrNotExist):
+	case missing:
 		err = fmt.Errorf("its %s is missing, so it counts as offline: is its disk mounted? %w", layout.MarkerName, cairn.ErrUnavailable)
 	case err == nil && (m.Store != n.f.c.Store || m.Node != n.ID):
 		err = fmt.Errorf("its %s is of store %s node %s; the address leads to another node: %w", layout.MarkerName, m.Store.Short(), m.Node, cairn.ErrUnavailable)
 	}
 	if reached {
-		n.setUnmounted(err)
+		n.setUnmounted(err, missing)
 	} else if ctx.Err() == nil {
-		n.setUnmounted(nil)
+		n.setUnmounted(nil, false)
 	}
 	n.link.mu.Lock()
 	defer n.link.mu.Unlock()

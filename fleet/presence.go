@@ -16,6 +16,7 @@ const tickMost = time.Minute
 // guarded by link.mu.
 type presence struct {
 	unmounted string        // why its marker does not do, while it answers otherwise
+	unmarked  bool          // and that is that it is missing
 	away      time.Duration // of observed time that it did not answer
 	last      time.Time     // it answered
 	shown     string        // its state as last told, never "new"
@@ -130,9 +131,9 @@ func (n *node) absent() bool {
 	return n.link.away >= n.f.c.GoneAfter
 }
 
-// setUnmounted notes why the node's marker does not do while the node answers;
-// nil: it does, or the node does not answer at all.
-func (n *node) setUnmounted(err error) {
+// setUnmounted notes why the node's marker does not do while the node answers,
+// and whether it is missing; nil: it does, or the node does not answer at all.
+func (n *node) setUnmounted(err error, missing bool) {
 	why := ""
 	if err != nil {
 		// The state says already that it is not available.
@@ -140,7 +141,7 @@ func (n *node) setUnmounted(err error) {
 	}
 	n.link.mu.Lock()
 	news := n.link.unmounted != why
-	n.link.unmounted = why
+	n.link.unmounted, n.link.unmarked = why, missing
 	n.link.mu.Unlock()
 	if news {
 		n.f.change()

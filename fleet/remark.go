@@ -21,7 +21,7 @@ type Standing struct {
 
 // Remark looks at the marker of node m.Node and writes m there where what stands
 // in its place is a damaged marker of that very node. A marker that is missing is
-// never written: the disk may be unmounted, and only adding a node marks one. One
+// never written: the disk may be unmounted, and only a person has one marked. One
 // that is there, and is no marker or differs by one character from this node's,
 // is believed to be damaged only when the directory is proven to be this node's
 // by the shards that were put there, whose names nobody else knows: of those that
@@ -53,7 +53,11 @@ func (f *Fleet) Remark(ctx context.Context, m layout.Marker, shards func() ([]St
 	if damaged, err := damagedMarker(ctx, r, m); err != nil || !damaged {
 		return false, shown // also where it is missing
 	}
-	if err := n.proven(ctx, r, shards); err != nil {
+	all, err := shards()
+	if err == nil {
+		_, err = f.Proven(ctx, r, all)
+	}
+	if err != nil {
 		return false, fmt.Errorf("node %s: its %s is damaged and is not written again, since the shards there do not prove that it is this node: %w", n.Name, layout.MarkerName, err)
 	}
 	b, err := m.Encode()
@@ -69,34 +73,42 @@ func (f *Fleet) Remark(ctx context.Context, m layout.Marker, shards func() ([]St
 	if shown := n.checkMarker(ctx, r); shown != nil {
 		return false, n.fault(backends.OpReplace, layout.MarkerName, errors.Join(err, shown))
 	}
+	f.c.Log.Warn("the node's marker was damaged and is written again", "node", n.Name)
+	n.retry()
+	return true, nil
+}
+
+// Retry has the node tried at once where it did not answer, or showed no marker.
+func (f *Fleet) Retry(id cairn.NodeID) {
+	if n := f.node(id); n != nil {
+		n.retry()
+	}
+}
+
+func (n *node) retry() {
 	n.link.mu.Lock()
 	if !n.link.openTill.IsZero() {
 		n.link.openTill = time.Now() // a trial may begin; its outcome closes the breaker
 	}
 	n.link.mu.Unlock()
-	f.c.Log.Warn("the node's marker was damaged and is written again", "node", n.Name)
-	f.change()
-	f.poke()
-	return true, nil
+	n.f.change()
+	n.f.poke()
 }
 
 // ProvenBy is how many shards are looked at for whose directory it is.
 const ProvenBy = 8
 
-// proven returns nil when more than half of the shards verify.
-func (n *node) proven(ctx context.Context, r backends.Remote, shards func() ([]Standing, error)) error {
-	all, err := shards()
-	if err != nil {
-		return err
-	}
-	all = all[:min(len(all), ProvenBy)]
-	good := 0
+// Proven looks on r for shards, the first ProvenBy at most, and returns how many
+// verify. It is nil when these are more than half: then r is where they were put,
+// since nobody else knows their names.
+func (f *Fleet) Proven(ctx context.Context, r backends.Remote, shards []Standing) (good int, err error) {
+	all := shards[:min(len(shards), ProvenBy)]
 	var causes []error
 	for _, s := range all {
 		b := make([]byte, s.TailSize())
 		err := r.ReadAt(ctx, layout.Path(s.At.Name(s.ID)), b, s.TailOffset())
 		if err == nil {
-			_, err = pack.OpenTail(b, s.Params, s.At.Index, n.f.c.Trust)
+			_, err = pack.OpenTail(b, s.Params, s.At.Index, f.c.Trust)
 		}
 		if err == nil {
 			good++
@@ -105,9 +117,9 @@ func (n *node) proven(ctx context.Context, r backends.Remote, shards func() ([]S
 		causes = join(causes, err)
 	}
 	if 2*good > len(all) {
-		return nil
+		return good, nil
 	}
-	return &failure{what: fmt.Sprintf("%d of %d recorded shards verify", good, len(all)), class: cairn.ErrUnavailable, ended: ctx.Err(), causes: causes}
+	return good, &failure{what: fmt.Sprintf("%d of %d recorded shards verify", good, len(all)), class: cairn.ErrUnavailable, ended: ctx.Err(), causes: causes}
 }
 
 // damagedMarker reports whether the marker of r is there and is what damage makes

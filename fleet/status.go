@@ -21,6 +21,8 @@ type NodeStatus struct {
 	State    string    // one of the words below
 	Why      string    // empty when new or ok
 	Since    time.Time // it answers, or does not
+	// Unmarked: it answers and its marker is missing.
+	Unmarked bool
 	// StateSince is since when it has this state, also before this process.
 	StateSince time.Time
 	Free       int64 // bytes; meaningful when Known
@@ -70,6 +72,7 @@ func (n *node) status() NodeStatus {
 	l.ledger.add(time.Now(), 0)
 	s.Traffic, s.TrafficLimit = l.moved, n.budget.traffic
 	s.State, s.Why = n.word()
+	s.Unmarked = l.unmarked
 	if s.StateSince = l.born; s.State == l.shown {
 		s.StateSince = l.shownFrom
 	}

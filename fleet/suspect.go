@@ -160,13 +160,9 @@ func (f *Fleet) Reset(id cairn.NodeID) error {
 	f.mu.Unlock()
 	n.link.mu.Lock()
 	n.link.conduct, n.link.reputation, n.link.away = conduct{checking: n.link.checking}, reputation{}, 0
-	if !n.link.openTill.IsZero() {
-		n.link.openTill = time.Now() // a trial may begin; its outcome closes the breaker
-	}
 	n.link.mu.Unlock()
 	f.m.reputation.WithLabelValues(n.Name).Set(1)
-	f.change()
-	f.poke()
+	n.retry()
 	f.note()
 	return nil
 }

@@ -124,12 +124,16 @@ func (k *Keeper) memory(id cairn.NodeID) *nodeMemory {
 }
 
 // Forgive ends what a rollback left held against a node, after a person looked
-// at it. ErrNotExist when nothing is known of it.
-func (k *Keeper) Forgive(ctx context.Context, id cairn.NodeID) error {
+// at it; with emptied, also what it confirmed: the person says that its disk is a
+// new one. ErrNotExist when nothing is known of it.
+func (k *Keeper) Forgive(ctx context.Context, id cairn.NodeID, emptied bool) error {
 	k.mu.Lock()
 	m := k.nodes[id]
 	if m != nil {
 		m.rolled = ""
+		if emptied {
+			m.confirmed, m.again = 0, true
+		}
 	}
 	k.mu.Unlock()
 	if m == nil {

@@ -73,7 +73,7 @@ func TestHazardC1RolledBackNodeIsSuspect(t *testing.T) {
 				if got := state(k, bad).Why; got != x.says {
 					t.Errorf("after a restart: %q", got)
 				}
-				must(t, k.Forgive(t.Context(), bad.ID))
+				must(t, k.Forgive(t.Context(), bad.ID, false))
 				wait(2 * time.Hour)
 				if got := w.suspected(bad); got != "" {
 					t.Errorf("forgiven, and suspect: %q", got)

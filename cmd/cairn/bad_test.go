@@ -118,7 +118,7 @@ func TestBadInput(t *testing.T) {
 			m.ok("node", "add", "local:"+m.path("unmounted"), "--no-checks")
 			must(t, os.Remove(m.path("unmounted/cairn.json")))
 			return m.run("node", "check", "unmounted")
-		}, 6, "node unmounted: its marker cairn.json is missing, so it counts as offline and nothing is written there: is its disk mounted? not available now"},
+		}, 6, "node unmounted: its marker cairn.json is missing, so it counts as offline and nothing is written there: is its disk mounted? If it is, `cairn node check unmounted --mark` looks whether this is it and writes the file again: not available now"},
 		{"a node that is not there", func(t *testing.T, m *machine) result { return m.run("node", "check", "nobody") },
 			4, "...\"nobody\"...does not exist; `cairn node list` shows them"},
 		{"a node that refuses", func(t *testing.T, m *machine) result {

@@ -40,6 +40,7 @@ type NodeReport struct {
 	Operator string `json:"operator"`
 	Remote   string `json:"remote"`
 	HostKey  string `json:"host_key,omitempty"`
+	Marked   string `json:"marked,omitempty"` // its marker was missing and is written again: what proved that it is this node
 	Measured
 	Fleet FleetReport `json:"fleet"`
 }

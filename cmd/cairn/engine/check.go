@@ -13,10 +13,11 @@ import (
 )
 
 // CheckNode measures a node of the store and holds it to the contract, over a
-// connection of its own. ErrUnavailable when it does not answer or shows no
+// connection of its own. With mark a marker that is missing is written again
+// first; see remark. ErrUnavailable when it does not answer or shows no
 // marker; the report is what was found either way. A clause that does not hold
 // is the report's Failed.
-func (e *Engine) CheckNode(ctx context.Context, name string, progress func(string)) (NodeReport, error) {
+func (e *Engine) CheckNode(ctx context.Context, name string, mark bool, progress func(string)) (NodeReport, error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
@@ -29,7 +30,12 @@ func (e *Engine) CheckNode(ctx context.Context, name string, progress func(strin
 	if err != nil {
 		return report, err
 	}
-	err = e.isNode(ctx, r, n)
+	if mark {
+		report.Marked, err = e.remark(ctx, r, n)
+	}
+	if err == nil {
+		err = e.isNode(ctx, r, n)
+	}
 	if err == nil {
 		progress("marker: store " + e.ID.Short() + ", this node")
 		report.Measured, err = measure(ctx, r, progress)
@@ -52,7 +58,7 @@ func (e *Engine) isNode(ctx context.Context, r backends.Remote, n pack.Node) err
 	m, err := fleet.ReadMarker(ctx, r)
 	switch {
 	case errors.Is(err, cairn.ErrNotExist):
-		return fmt.Errorf("its marker %s is missing, so it counts as offline and nothing is written there: is its disk mounted? %w", layout.MarkerName, cairn.ErrUnavailable)
+		return fmt.Errorf("its marker %s is missing, so it counts as offline and nothing is written there: is its disk mounted? If it is, `cairn node check %s --mark` looks whether this is it and writes the file again: %w", layout.MarkerName, n.Name, cairn.ErrUnavailable)
 	case err != nil:
 		return err
 	case m.Store != e.ID:

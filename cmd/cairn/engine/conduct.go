@@ -1,17 +1,31 @@
 package engine
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
+	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/fleet"
 )
 
 // ResetNode forgets what is held against a node: quarantine, suspicion, failures
-// and reputation. What a person set stays. The evidence stays too.
-func (e *Engine) ResetNode(name string) (NodeState, error) {
+// and reputation, and that it showed an older root than it confirmed. What a
+// person set stays. The evidence stays too. With emptied its disk was replaced by
+// an empty one, which becomes the node; see restart.
+func (e *Engine) ResetNode(ctx context.Context, name string, emptied bool) (NodeState, error) {
 	n, err := e.Store.Node(name)
 	if err != nil {
 		return NodeState{}, fmt.Errorf("%w; `cairn node list` shows them", err)
+	}
+	if emptied {
+		if err := e.restart(ctx, n); err != nil {
+			return NodeState{}, fmt.Errorf("node %s: %w", name, err)
+		}
+	}
+	// Before the fleet forgets: it is told again of what the keeper remembers.
+	if err := e.keeper.Forgive(ctx, n.ID, emptied); err != nil && !errors.Is(err, cairn.ErrNotExist) {
+		return NodeState{}, err
 	}
 	if err := e.Fleet.Reset(n.ID); err != nil {
 		return NodeState{}, err

@@ -7,7 +7,7 @@
 // with), secrets.go (what init leaves in
 // the state directory), init.go and owner.go (how it comes to be), transport.go
 // (how a node is reached), place.go (where a node is), add.go, prepare.go,
-// measure.go, check.go, set.go, option.go and remove.go (the nodes), declare.go
+// measure.go, check.go, remark.go, set.go, option.go and remove.go (the nodes), declare.go
 // (what cairn.toml declares), status.go, glance.go, unanswered.go, durability.go,
 // judge.go with judge_nodes.go, judge_packs.go and words.go, growth.go, recoverable.go and metrics.go (all figures in one, and
 // what they mean), care.go, work.go, compact.go, purge.go, conduct.go and pace.go

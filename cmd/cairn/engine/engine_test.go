@@ -269,7 +269,7 @@ func TestCheckNode(t *testing.T) {
 		{"gone", cairn.ErrUnavailable, "gone"},
 		{"nobody", cairn.ErrNotExist, "nobody"},
 	} {
-		_, err := e.CheckNode(t.Context(), c.name, nil)
+		_, err := e.CheckNode(t.Context(), c.name, false, nil)
 		wantErr(t, err, c.class, c.says)
 	}
 }

@@ -45,6 +45,9 @@ func (v *verdict) nodes() {
 			v.wait("%s sent wrong bytes: ask its owner about disk and memory; then `cairn node reset %s`, or drain and remove it", n.Name, n.Name)
 		case "down", "offline":
 			v.wrong(degraded, "%s: %s: %s", n.Name, n.State, why)
+			if n.Unmarked {
+				v.do("cairn node check "+n.Name+" --mark", "only if its disk is mounted there and cairn.json alone is missing: this looks whether what lies there is this node's, and writes the file again; else mount the disk")
+			}
 			v.wait("%s: once it is back, what it holds counts again and nothing needs to be done; else it is made again on others after repair.after (24h unless set), at once where few shards are left", n.Name)
 		default:
 			v.wrong(degraded, "%s: %s: %s", n.Name, n.State, why)

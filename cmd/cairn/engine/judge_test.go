@@ -246,6 +246,7 @@ func TestJudge(t *testing.T) {
 		{"no nodes", nil, "", nil, Local, "this disk only", "cairn node add"},
 		{"one of three is down", three, "a:ok b:down c:ok", nil, AtRisk, "no operator may fail (1 when whole)", "bring back b, or add a node"},
 		{"one of four is down", rows(9, "2+2", "a", "b", "c", "d"), "a:ok b:down c:ok d:ok", nil, Degraded, "any 1 operator may fail (2 when whole)", ""},
+		{"a marker is missing", rows(9, "2+2", "a", "b", "c", "d"), "a:ok b:offline c:ok d:ok", func(s *Status) { s.Nodes[1].Unmarked = true }, Degraded, "any 1 operator may fail (2 when whole)", "cairn node check b --mark"},
 		{"one is suspect", three, "a:ok b:suspect c:ok", nil, Degraded, "any 1 operator may fail", ""},
 		{"two of three are down", three, "a:ok b:down c:offline", nil, AtRisk, "9 of 9 packs cannot be read now", "bring back b or c"},
 		{"two of three were given up", three, "a:ok b:gone c:gone", nil, Lost, "9 packs are lost", "cairn repair --dry-run"},

@@ -18,20 +18,7 @@ import (
 // gets. A directory that another store marked, or that holds shards and no
 // marker, is ErrDenied: nothing may be written there.
 func (e *Engine) claim(ctx context.Context, r backends.Remote, n pack.Node) (cairn.NodeID, error) {
-	m, err := fleet.ReadMarker(ctx, r)
-	var where *backends.Error
-	if errors.Is(err, cairn.ErrUnavailable) && errors.As(err, &where) && where.Op != backends.OpConnect {
-		// The node answers and its directory does not: a transport may make it
-		// no sooner than it writes, and calls a missing one away. One that
-		// stands answered above, so nothing is written into what is not ours.
-		name := scratch("new-")
-		if perr := r.Put(ctx, name, nil); perr != nil {
-			return n.ID, perr
-		}
-		if err = r.Delete(ctx, name); err == nil {
-			m, err = fleet.ReadMarker(ctx, r)
-		}
-	}
+	m, err := markerOf(ctx, r)
 	if errors.Is(err, cairn.ErrNotExist) {
 		for entry, err := range r.List(ctx, layout.PacksDir) {
 			if err != nil {
@@ -58,9 +45,30 @@ func (e *Engine) claim(ctx context.Context, r backends.Remote, n pack.Node) (cai
 	return m.Node, nil
 }
 
+// markerOf reads the marker of r, whose directory is made where it is not there;
+// ErrNotExist where there is no marker.
+func markerOf(ctx context.Context, r backends.Remote) (layout.Marker, error) {
+	m, err := fleet.ReadMarker(ctx, r)
+	var where *backends.Error
+	if errors.Is(err, cairn.ErrUnavailable) && errors.As(err, &where) && where.Op != backends.OpConnect {
+		// The node answers and its directory does not: a transport may make it
+		// no sooner than it writes, and calls a missing one away. One that
+		// stands answered above, so nothing is written into what is not ours.
+		name := scratch("new-")
+		if err := r.Put(ctx, name, nil); err != nil {
+			return m, err
+		}
+		if err := r.Delete(ctx, name); err != nil {
+			return m, err
+		}
+		return fleet.ReadMarker(ctx, r)
+	}
+	return m, err
+}
+
 // prepare writes what stands on every node, the marker last.
 func (e *Engine) prepare(ctx context.Context, r backends.Remote, n pack.Node) error {
-	for _, k := range e.secrets.keys {
+	for _, k := range e.secretsNow().keys {
 		if err := ensure(ctx, r, k.path, k.data); err != nil {
 			return err
 		}

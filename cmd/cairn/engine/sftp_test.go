@@ -60,7 +60,7 @@ func TestSFTPNodeWithTheGatewaysOwnKey(t *testing.T) {
 	_, err := e.AddNode(t.Context(), NodeSpec{Name: "bob", Remote: f.remote(), AcceptNew: true, SkipChecks: true}, nil)
 	must(t, err)
 	var lines []string
-	report, err := e.CheckNode(t.Context(), "bob", func(s string) { lines = append(lines, s) })
+	report, err := e.CheckNode(t.Context(), "bob", false, func(s string) { lines = append(lines, s) })
 	must(t, err)
 	must(t, report.Failed())
 	if report.Kind != "sftp" || report.HostKey != f.host.Fingerprint() || report.Passed() != report.Of || len(lines) < report.Of {

@@ -76,9 +76,10 @@ type NodeState struct {
 	Remote   string       `json:"remote"`
 	State    string       `json:"state"`
 	Why      string       `json:"why,omitempty"`
-	Since    float64      `json:"since_s"`    // seconds in this state
-	Used     int64        `json:"used_bytes"` // by shards, as the store's index has it
-	Free     int64        `json:"free_bytes"` // meaningful when Known
+	Unmarked bool         `json:"unmarked,omitempty"` // it answers and its marker is missing
+	Since    float64      `json:"since_s"`            // seconds in this state
+	Used     int64        `json:"used_bytes"`         // by shards, as the store's index has it
+	Free     int64        `json:"free_bytes"`         // meaningful when Known
 	Total    int64        `json:"total_bytes"`
 	Quota    int64        `json:"quota_bytes"` // that a person set; 0 for none
 	Known    bool         `json:"space_known"`
@@ -214,7 +215,7 @@ func (e *Engine) nodeStates(l local) ([]NodeState, string) {
 }
 
 func nodeState(n fleet.NodeStatus, of pack.Node, used int64) NodeState {
-	s := NodeState{ID: n.ID, Name: n.Name, Kind: kindOf(n.Remote), Operator: n.Operator, Site: of.Site, Remote: n.Remote, State: n.State, Why: n.Why,
+	s := NodeState{ID: n.ID, Name: n.Name, Kind: kindOf(n.Remote), Operator: n.Operator, Site: of.Site, Remote: n.Remote, State: n.State, Why: n.Why, Unmarked: n.Unmarked,
 		Used: used, Quota: int64(min(of.Capacity, 1<<62)), Free: n.Free, Total: n.Total, Known: n.Known, P95: float64(n.P95.Microseconds()) / 1000,
 		Wrong: n.Wrong, Good: n.Good, Looks: n.Looks, Traffic: n.Traffic, TrafficLimit: n.TrafficLimit, WipeProof: of.Option[optionWipeProof]}
 	if !n.StateSince.IsZero() {
