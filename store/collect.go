@@ -8,6 +8,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/pack"
 )
 
 // collectEvery is how often dead packs are looked for in the background.
@@ -64,7 +65,11 @@ var errNoCollection = fmt.Errorf("store: collect: this store keeps no roots, so 
 //
 // So what a file is deleted for was decided with all that the log says, is known
 // to every successor, and was looked at again just before.
-func (s *Store) Collect(ctx context.Context) (Collected, error) {
+func (s *Store) Collect(ctx context.Context) (Collected, error) { return s.collectRound(ctx, false) }
+
+// collectRound does one round. A patient one leaves small log and checkpoint
+// packs that nothing needs any more until a record of them costs little, see quiet.
+func (s *Store) collectRound(ctx context.Context, patient bool) (Collected, error) {
 	if !s.collects() {
 		return Collected{}, errNoCollection
 	}
@@ -82,7 +87,7 @@ func (s *Store) Collect(ctx context.Context) (Collected, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.pub, cancel)()
-	c := &collection{s: s, ctx: ctx, gap: s.clock.Gap()}
+	c := &collection{s: s, ctx: ctx, gap: s.clock.Gap(), patient: patient}
 	err := c.round()
 	if err != nil && ctx.Err() != nil && s.pub.Err() != nil {
 		err = s.ended()
@@ -117,7 +122,7 @@ func (s *Store) collector(ctx context.Context) {
 			return
 		}
 		changed = s.c.Nodes.Changed()
-		out, err := s.Collect(ctx)
+		out, err := s.collectRound(ctx, true)
 		switch {
 		case err != nil && ctx.Err() == nil && !errors.Is(err, cairn.ErrUnavailable):
 			s.c.Log.Warn("collection ended early; it is tried again", "again_in", collectEvery, "err", err)
@@ -137,8 +142,10 @@ type collection struct {
 	seen bool // all that a recovery had not seen
 	out  Collected
 
-	marked []cairn.PackID // to be retired
-	ripe   []cairn.PackID // to be deleted
+	patient bool
+	marked  []cairn.PackID // to be retired
+	worth   bool           // some of them take room that counts
+	ripe    []cairn.PackID // to be deleted
 }
 
 func (c *collection) round() error {
@@ -223,6 +230,7 @@ func (c *collection) look(row index.PackRow) error {
 		c.out.Retiring++
 		if idle && c.seen && s.settled(id) {
 			c.marked = append(c.marked, id)
+			c.worth = c.worth || row.Kind == pack.Data || row.Bytes > s.c.PackSize/quietShare
 		}
 	case index.Retired:
 		c.doom(row)
@@ -261,8 +269,11 @@ func (c *collection) doom(row index.PackRow) {
 }
 
 func (c *collection) retire() error {
-	ids := c.marked
-	c.marked = nil
+	ids, wait := c.marked, c.patient && !c.worth && c.s.quiet()
+	c.marked, c.worth = nil, false
+	if wait {
+		return nil
+	}
 	done, err := c.s.retirePacks(c.ctx, ids, false)
 	c.out.Retired += len(done)
 	c.out.Retiring -= len(done)

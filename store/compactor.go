@@ -55,7 +55,7 @@ func (s *Store) compactor(ctx context.Context) {
 // compactDue does one round. Packs that are dead already cost nothing to free, so
 // they go first.
 func (s *Store) compactDue(ctx context.Context) (Compacted, error) {
-	if _, err := s.Collect(ctx); err != nil {
+	if _, err := s.collectRound(ctx, !s.c.Nodes.Full()); err != nil {
 		return Compacted{}, err
 	}
 	most := uint64(0)
