@@ -58,9 +58,7 @@ func (n *node) requested(ctx context.Context) {
 func (n *node) carried(ctx context.Context, op string, bytes int) {
 	n.link.mu.Lock()
 	n.link.ledger.add(time.Now(), int64(bytes))
-	month := n.link.moved
 	n.link.mu.Unlock()
-	n.f.m.traffic.WithLabelValues(n.Name).Set(float64(month))
 	t, ok := ctx.Value(tallyKey{}).(*tally)
 	if !ok {
 		return

@@ -75,9 +75,8 @@ func (f *Fleet) Judge(id cairn.NodeID, o Outcome) {
 	}
 	n.link.mu.Lock()
 	changed := n.link.reputation.add(o)
-	good, doubted, why := n.link.good(), n.link.doubted, n.link.reputation.text()
+	doubted, why := n.link.doubted, n.link.reputation.text()
 	n.link.mu.Unlock()
-	f.m.reputation.WithLabelValues(n.Name).Set(good)
 	if !changed {
 		return
 	}

@@ -161,7 +161,6 @@ func (f *Fleet) Reset(id cairn.NodeID) error {
 	n.link.mu.Lock()
 	n.link.conduct, n.link.reputation, n.link.away = conduct{checking: n.link.checking}, reputation{}, 0
 	n.link.mu.Unlock()
-	f.m.reputation.WithLabelValues(n.Name).Set(1)
 	n.retry()
 	f.note()
 	return nil

@@ -153,7 +153,7 @@ func TestMetricsAreGathered(t *testing.T) {
 		for _, m := range all {
 			names[m.GetName()] = true
 		}
-		for _, n := range []string{"age_seconds", "packs", "shards", "backlog_packs", "spare_operators", "round_days", "node_age_seconds", "node_listed_seconds", "backlog_shards", "backlog_seconds", "listings_total", "looks_total"} {
+		for _, n := range []string{"age_seconds", "shards", "backlog_packs", "nines", "round_days", "node_age_seconds", "node_listed_seconds", "backlog_shards", "backlog_seconds", "listings_total", "looks_total"} {
 			if !names["cairn_scrub_"+n] {
 				t.Errorf("no cairn_scrub_%s among %v", n, names)
 			}

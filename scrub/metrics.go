@@ -47,10 +47,6 @@ type figure struct {
 func figuresShown() []figure {
 	return []figure{
 		{"age_seconds", "Age of the bytes proven longest ago; -1 while some never were.", func(h Health) float64 { return h.Oldest }},
-		{"packs", "Packs on nodes.", func(h Health) float64 { return float64(h.Packs) }},
-		{"packs_unreadable", "Packs of which fewer than k shards can be read now.", func(h Health) float64 { return float64(h.Unreadable) }},
-		{"packs_lost", "Packs of which fewer than k shards exist.", func(h Health) float64 { return float64(h.Lost) }},
-		{"spare_operators", "Operators that may fail, whichever, with every object readable; -1 when one is not.", func(h Health) float64 { return float64(h.Worst) }},
 		{"backlog_packs", "Packs with shards to be made again.", func(h Health) float64 { return float64(h.BacklogPacks) }},
 		{"backlog_shards", "Shards to be made again.", func(h Health) float64 { return float64(h.BacklogShards) }},
 		{"backlog_bytes", "Bytes of shards to be made again.", func(h Health) float64 { return float64(h.BacklogBytes) }},

@@ -201,6 +201,7 @@ func TestFromInitToObjectsAndBack(t *testing.T) {
 	if status, _ := client.do("GET", "/cache/nar/1.zst", ""); status != 403 {
 		t.Errorf("a revoked key still reads: %d", status)
 	}
+	documented(t, s.Admin)
 	http.DefaultClient.CloseIdleConnections()
 	if r := s.stop(); r.status != 0 || r.err != "" {
 		t.Errorf("the gateway ended with %+v", r)
