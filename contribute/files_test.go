@@ -14,12 +14,12 @@ import (
 func TestFilesAreWrittenOnce(t *testing.T) {
 	h := serve(t, contribute.Config{})
 	_, c := h.enter(t)
-	for _, dir := range []string{"tmp", "packs"} {
+	for _, dir := range []string{"tmp", "packs", "cairn", "cairn/tmp", "cairn/packs"} {
 		if err := c.Mkdir(dir); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"packs/a", "cairn.json"} {
+	for _, name := range []string{"packs/a", "cairn.json", "cairn/packs/a", "cairn/STATUS.txt", "cairn/README.txt", "cairn/cairn.json", "cairn/tmp/a"} {
 		if err := put(c, name, []byte("old")); err != nil {
 			t.Fatal(err)
 		}
@@ -62,14 +62,22 @@ func TestFilesAreWrittenOnce(t *testing.T) {
 		}
 		return errs
 	}
-	for _, err := range rename("packs/a") {
-		if err == nil {
-			t.Error("a rename went over an existing file")
+	for _, name := range []string{"packs/a", "cairn/packs/a"} {
+		for _, err := range rename(name) {
+			if err == nil {
+				t.Errorf("a rename went over %s", name)
+			}
 		}
 	}
-	for _, err := range rename("cairn.json") {
-		if err != nil {
-			t.Errorf("rename over the marker: %v", err)
+	// Of a store in a directory below, too.
+	for _, name := range []string{"cairn.json", "cairn/STATUS.txt", "cairn/README.txt", "cairn/cairn.json", "cairn/tmp/a"} {
+		for _, err := range rename(name) {
+			if err != nil {
+				t.Errorf("rename over %s: %v", name, err)
+			}
+		}
+		if got := get(t, c, name); got != "new" {
+			t.Errorf("%s now reads %q", name, got)
 		}
 	}
 	if errs := rename("packs/b"); errs[0] != nil || errs[1] == nil {
@@ -77,9 +85,6 @@ func TestFilesAreWrittenOnce(t *testing.T) {
 	}
 	if got := get(t, c, "packs/a"); got != "old" {
 		t.Errorf("the file now reads %q", got)
-	}
-	if got := get(t, c, "cairn.json"); got != "new" {
-		t.Errorf("the marker now reads %q", got)
 	}
 }
 

@@ -12,10 +12,15 @@ import (
 )
 
 // replaceable reports whether name may be renamed over: the few files whose
-// content changes, and temporaries, which are of no value to anyone.
-// Everything else is written once.
+// content changes, and temporaries, which are of no value to anyone. A store may
+// lie in any directory below the one that is served, so the names alone count;
+// no shard, key or root is called so. Everything else is written once.
 func replaceable(name string) bool {
-	return name == "cairn.json" || name == "README.txt" || name == "STATUS.txt" || strings.HasPrefix(name, "tmp/")
+	switch path.Base(name) {
+	case "cairn.json", "README.txt", "STATUS.txt":
+		return true
+	}
+	return strings.Contains("/"+name, "/tmp/")
 }
 
 // Filecmd carries out rename, remove and mkdir. Everything else (modes, times,
