@@ -87,8 +87,14 @@ func draw(d *rand.Rand, s Setup, v Verb) []Step {
 		t.Size = d.Int64N(3 << 20)
 	case Light:
 		t.Fuse = Fuse{Index: d.IntN(4) == 0, At: 1 + d.IntN(30), How: How(d.IntN(3)), Percent: []int{0, 50, 100}[d.IntN(3)]}
-	case Pull, LoseIndex:
+	case Pull:
 		t.Percent = []int{0, 50, 100}[d.IntN(3)]
+	case LoseIndex:
+		t.Percent = []int{0, 50, 100}[d.IntN(3)]
+		t.N = int(hash(s.Seed, "silent", t.Percent) % uint64(2*s.Nodes)) // mostly more than may be lost, or none
+		if t.N > s.Nodes {
+			t.N = 0
+		}
 	case Restart:
 		t.N = 1 + d.IntN(2)*d.IntN(4)
 	case Off:

@@ -38,7 +38,7 @@ const (
 	Pull                         // the plug, keeping Percent of what was not synced
 	Restart                      // the gateway, N times
 	Off                          // the gateway, for For
-	LoseIndex                    // and restart
+	LoseIndex                    // and restart, N clean nodes silent at first
 	Burn                         // the gateway and its disk; the next begins with the owner's identity and Node's address
 	Second                       // gateway on the same directory: must be refused
 	Check                        // everything is read

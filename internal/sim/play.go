@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
-	"github.com/cairn-storage/cairn/index"
 	"github.com/cairn-storage/cairn/store"
 )
 
@@ -84,8 +83,7 @@ func (w *World) do(s Step, said *string) error {
 		if w.Beyond {
 			return nil // it may not come back, and says so
 		}
-		w.relieve()
-		return w.restart(func() error { return index.Destroy(w.disk.mem, dir+"/index") })
+		return w.loseIndex(s.N)
 	case Burn:
 		return w.burn(s.Node)
 	case Second:
@@ -155,6 +153,9 @@ func (w *World) start() error {
 		case w.disk.ill() || w.ill:
 			w.disk.mend()
 			w.ill = false
+			continue
+		case errors.Is(err, cairn.ErrUnavailable) && len(w.silent) > 0:
+			w.loud()
 			continue
 		case errors.Is(err, cairn.ErrUnavailable) && tries < startTries:
 			// It says which node does not show what it lists, as it may be the last

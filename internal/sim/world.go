@@ -11,7 +11,7 @@
 //
 // Reading order: plan.go and draw.go (what happens), world.go and wire.go (the
 // store and what it stands on), run.go, play.go, objects.go, read.go, state.go,
-// multipart.go, faults.go, whole.go and check.go (how it happens), model.go (what must
+// multipart.go, faults.go, silent.go, whole.go and check.go (how it happens), model.go (what must
 // be), node.go, ill.go and ill_*.go (nodes that misbehave), disk.go and
 // failing.go (the disk), clients.go (many at once), shrink.go, luck.go.
 //
@@ -80,6 +80,7 @@ type World struct {
 	doomed  map[cairn.PackID]bool // coded for so few nodes that the bad ones may take too much of them
 	bears   int                   // nodes that may be lost for good once all is mended
 
+	silent  []int     // clean nodes that do not answer while the gateway starts without its index
 	since   time.Time // some clean node is ill without a break; zero for none
 	ill     bool      // the disk failed, or was full, in this life
 	calm    bool      // no power loss by chance any more
