@@ -16,11 +16,11 @@ import (
 	"github.com/cairn-storage/cairn/layout"
 )
 
-// TestScrubMendsTheFilesOfEveryNode: the marker, a file of keys and the newest
+// TestHazardC16ScrubMendsTheFilesOfEveryNode: the marker, a file of keys and the newest
 // root, each in every way of being wrong, are right again after one scrub, by a
 // person and in the background. A marker that is missing is not: whoever wrote
 // one might mark the empty place where a disk is not mounted.
-func TestScrubMendsTheFilesOfEveryNode(t *testing.T) {
+func TestHazardC16ScrubMendsTheFilesOfEveryNode(t *testing.T) {
 	drop := func(t *testing.T, path string, _ []byte) { must(t, os.Remove(path)) }
 	flip := func(t *testing.T, path string, b []byte) {
 		b = slices.Clone(b)
