@@ -298,8 +298,15 @@ func TestWritesFlushThemselves(t *testing.T) {
 			t.Fatalf("%d bytes wait in memory", n)
 		}
 	}
+	x.flow.mu.Lock()
+	behind := x.flow.behind
+	x.flow.mu.Unlock()
+	if behind == nil {
+		t.Fatalf("no flush was begun by %d records of 60 KiB", batches*20)
+	}
+	<-behind // on a busy machine it lags
 	y := open(t, mem.Crash(0, 1))
-	if s := y.Applied(); s.LSN < batches*20/4 || s.LSN%20 != 0 {
+	if s := y.Applied(); s.LSN < flushAt/(64<<10) || s.LSN%20 != 0 {
 		t.Errorf("of %d records of 60 KiB, %v are durable", batches*20, s.LSN)
 	}
 }
