@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -30,6 +31,7 @@ func TestRunsAreTheSnapshot(t *testing.T) {
 	if long() {
 		rounds = 3000
 	}
+	rounds = uint64(race.Some(int(rounds), 2))
 	merges, loads := 0, 0
 	for seed := range rounds {
 		rng := rand.New(rand.NewPCG(seed, 80))

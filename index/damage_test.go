@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -89,8 +90,11 @@ func TestDamageIsErrCorrupt(t *testing.T) {
 	if long() {
 		rounds = 20
 	}
-	for _, name := range names {
-		for _, how := range []string{"flip", "cut", "empty", "remove", "zero the end"} {
+	for i, name := range names {
+		for j, how := range []string{"flip", "cut", "empty", "remove", "zero the end"} {
+			if race.On && (i+j)%3 != 0 {
+				continue
+			}
 			for range rounds {
 				c := fs.Crash(100, 1)
 				path := dir + "/" + name

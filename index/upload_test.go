@@ -9,6 +9,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/crypt"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -214,7 +215,7 @@ func TestRandomUploadsForgotten(t *testing.T) {
 	if long() {
 		rounds = 3000
 	}
-	for seed := range rounds {
+	for seed := range uint64(race.Some(int(rounds), 4)) {
 		rng := rand.New(rand.NewPCG(seed, 78))
 		h := randomUploads(rng, 12+rng.IntN(24), true)
 		fs := durable.NewMem()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -119,6 +120,9 @@ func (r *rig) checkMoments(t *testing.T, got []rootMoment, want map[string][]byt
 	for i, m := range got {
 		if i%5 != len(got)%5 && i+1 < len(got) && os.Getenv("CAIRN_LONG") == "" {
 			continue // a fifth, and the last
+		}
+		if !race.Few(i/5, (len(got)-1)/5+1, 2) {
+			continue
 		}
 		left, roots := m.at(t, r)
 		left.open()

@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 // moment is what a power loss at one durable step leaves: the disk, what the
@@ -156,7 +157,10 @@ func TestPowerLossAtEveryDurableStep(t *testing.T) {
 	if len(c.got) < 15 {
 		t.Fatalf("only %d crash points were seen", len(c.got))
 	}
-	for _, m := range c.got {
+	for i, m := range c.got {
+		if !race.Few(i, len(c.got), 12) {
+			continue
+		}
 		m.check(t, r)
 		if t.Failed() {
 			return

@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 // crashUpload is what clients were told of an upload. It is not changed once it
@@ -187,6 +188,7 @@ func TestOneWinsThroughPowerLoss(t *testing.T) {
 	if os.Getenv("CAIRN_LONG") != "" {
 		rounds = 100
 	}
+	rounds = race.Some(rounds, 2)
 	put, up := content(1, 70_000), content(2, 9000)
 	none := Condition{NoneMatch: []string{"*"}}
 	won := make(map[string]int)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 // hand is observed time that a test moves.
@@ -160,7 +161,10 @@ func TestHazardA9H3ZombieDeletesOnlyWhatAllAgreeIsDead(t *testing.T) {
 // deletes work; what is dead goes, what is half dead is rewritten within the
 // reserve, and the nodes are almost empty when everything is deleted.
 func TestHazardB8AFullStoreFreesItself(t *testing.T) {
-	for _, keep := range []int{0, 5} { // every so many objects stay
+	for i, keep := range []int{5, 0} { // every so many objects stay
+		if !race.Few(i, 2, 1) {
+			continue
+		}
 		t.Run(fmt.Sprint("one of ", keep), func(t *testing.T) {
 			collecting(t, 3, "1+1", func(t *testing.T, r *rig, roots *rootFile) {
 				const capacity = 6 << 20

@@ -13,6 +13,7 @@ import (
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -88,13 +89,16 @@ func (r *rig) wants(acked map[string][]byte) {
 // TestAnAcknowledgedWriteSurvivesTheLossOfTheMachine: each verb, answered, is
 // there exactly when the machine is lost at once, with any m nodes.
 func TestAnAcknowledgedWriteSurvivesTheLossOfTheMachine(t *testing.T) {
-	for _, verb := range spreadVerbs() {
+	for i, verb := range spreadVerbs() {
 		t.Run(verb.name, func(t *testing.T) {
 			spreadRig(t, 5, "2+2", func(t *testing.T, r *rig) {
 				must(t, r.put("old", content(1, 5000)))
 				want := verb.do(t, r)
 				h := r.held()
-				for _, gone := range [][]int{nil, {0, 1}, {2, 4}} {
+				for j, gone := range [][]int{nil, {0, 1}, {2, 4}} {
+					if race.On && j != i%3 {
+						continue
+					}
 					again := r.ashes(t, h, gone...)
 					switch err := again.tryOpen(); {
 					case err == nil:
@@ -311,6 +315,9 @@ func TestTheMachineIsLostAtAnyMoment(t *testing.T) {
 			}
 		}
 		for i := 0; i < len(got); i += 8 {
+			if !race.Few(i/8, (len(got)+7)/8, 5) {
+				continue
+			}
 			m := got[i]
 			again := r.burnt(t, m.h)
 			check(i, again, m)

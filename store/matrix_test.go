@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -149,6 +150,9 @@ func TestOneDurableStepFails(t *testing.T) {
 	steps := oneStepFails(t, "none", 0, 0)
 	if steps < 100 {
 		t.Fatalf("the script has %d durable steps", steps)
+	}
+	if race.On {
+		every *= 3
 	}
 	for i, fate := range []string{"fails", "done", "torn", "lost"} {
 		for at := 1 + i*every/4; at < steps; at += every {

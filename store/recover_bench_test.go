@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn/backends/backendtest"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -18,7 +19,7 @@ import (
 // one. 100,000 objects take half a minute: they are for the long run, as are
 // 1,000,000 with CAIRN_LONG=2.
 func TestCostOfCheckpointAndRecovery(t *testing.T) {
-	n := 10_000
+	n := race.Some(10_000, 4)
 	switch os.Getenv("CAIRN_LONG") {
 	case "":
 	case "2":

@@ -14,6 +14,7 @@ import (
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/index"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -33,7 +34,7 @@ func (r *rig) many(t *testing.T, from, n int) map[string][]byte {
 // checkpoint and log, from checkpoints alone, merged many times over, from the
 // log alone, with nodes away, and with all roots gone.
 func TestRecoverBringsBackEverything(t *testing.T) {
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name   string
 		rounds int  // of writing, each but the last followed by a checkpoint
 		last   bool // the last as well
@@ -50,6 +51,9 @@ func TestRecoverBringsBackEverything(t *testing.T) {
 		{"m nodes away and no checkpoint", 1, false, true, 2},
 		{"m nodes away and no roots", 3, false, false, 2},
 	} {
+		if !race.Few(i, 9, 4) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			tune, roots := rooted("2+2")
 			simulated(t, 5, tune, func(t *testing.T, r *rig) {

@@ -20,6 +20,7 @@ import (
 	"github.com/cairn-storage/cairn/config"
 	"github.com/cairn-storage/cairn/contribute"
 	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/race"
 	"github.com/cairn-storage/cairn/store"
 	"golang.org/x/crypto/ssh"
 )
@@ -210,6 +211,7 @@ func TestWhatARecoveryCosts(t *testing.T) {
 	default:
 		n = 100_000
 	}
+	n = race.Some(n, 4)
 	c := newCostly(t)
 	c.put(0, n/10, false)
 	r := c.recover("without a checkpoint", n/10)

@@ -76,10 +76,11 @@ func TestStatusAnswersWithAHungDiskAndABlackHoledNode(t *testing.T) {
 	line.BlackHole(true)
 	disk.on.Store(true)
 	var wg sync.WaitGroup
+	writes, enough := context.WithCancel(t.Context())
 	for i := range 4 { // small ones, large ones, and one that wants everything sent
-		wg.Go(func() { _ = putInto(t.Context(), e, fmt.Sprint("b", i), 100<<10<<(3*i)) }) // the disk was at fault
+		wg.Go(func() { _ = putInto(writes, e, fmt.Sprint("b", i), 100<<10<<(3*i)) }) // the disk was at fault
 	}
-	wg.Go(func() { _ = e.Store.Flush(t.Context()) })
+	wg.Go(func() { _ = e.Store.Flush(writes) })
 	<-disk.stuck
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // less than a call of a node may take
@@ -95,8 +96,9 @@ func TestStatusAnswersWithAHungDiskAndABlackHoledNode(t *testing.T) {
 		t.Logf("silent for %.1f s", s.Silent)
 	}
 	disk.release()
+	enough()
+	must(t, line.Close()) // or somebody waits a minute for the node
 	wg.Wait()
-	line.BlackHole(false)
 	shut(t, e)
 }
 

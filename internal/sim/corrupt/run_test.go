@@ -17,10 +17,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 var (
-	cases = flag.Int("cases", 0, "how many cases in all; 0 for 5,000, or 100,000 with CAIRN_LONG=1, and a fifth of that with -race")
+	cases = flag.Int("cases", 0, "how many cases in all; 0 for 5,000, or 100,000 with CAIRN_LONG=1, and a tenth of that with -race")
 	from  = flag.Uint64("from", 1, "the number of the first case of each family")
 	only  = flag.String("case", "", "run one case: family:number")
 	trace = flag.Bool("trace", false, "print each case before it runs, to find one that ends the process")
@@ -78,11 +80,11 @@ func total() int {
 	case *cases > 0:
 		return *cases
 	case os.Getenv("CAIRN_LONG") != "":
-		return 100_000 / slowness
+		return race.Some(100_000, 10)
 	case testing.Short():
 		return 500
 	}
-	return 5000 / slowness
+	return race.Some(5000, 10)
 }
 
 // TestCorruption changes the bytes of every class of every kind of file.
