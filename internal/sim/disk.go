@@ -126,6 +126,13 @@ func (d *disk) cut() {
 	}
 }
 
+// lost is how often the power went.
+func (d *disk) lost() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.losses
+}
+
 // destroy ends the disk's life, which is no power loss.
 func (d *disk) destroy() {
 	d.pull(0)

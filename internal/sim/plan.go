@@ -156,6 +156,7 @@ type Setup struct {
 	DiskCache int64         // bytes
 	Most      int64         // bytes of the largest object
 	Loops     bool          // the loops that keep a store whole run
+	Brief     bool          // the run ends soon after its first power loss, with less of Finish
 	Beyond    bool          // Bad exceeds what must be survivable: reads may fail, never lie
 }
 

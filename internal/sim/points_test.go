@@ -39,16 +39,18 @@ func script(part int) (Setup, []Step) {
 // TestPoints takes the power away at every durable step of a script: before it,
 // when it is done and nobody was told, and in the middle of it; a step is a
 // write, sync, rename or removal on the gateway's disk, or a file that is put
-// on, replaced on or deleted from a node. Each time the gateway starts again,
-// the rest of the script runs, and everything acknowledged must be there to the
-// end of it. Every fortieth point of one script unless CAIRN_LONG is set.
+// on, replaced on or deleted from a node. Each time the gateway starts again and
+// everything is compared with the model, a few steps later once more, and again
+// without the index; of every eighth point the rest of the script runs, and
+// everything acknowledged must be there to the end of it. Every tenth point of
+// one script unless CAIRN_LONG is set.
 func TestPoints(t *testing.T) {
-	every := 40
+	every := 10
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
 	if slowness > 1 {
-		every *= 10
+		every *= 40
 	}
 	var points, tried, lost atomic.Int64
 	t.Cleanup(func() {
@@ -95,6 +97,8 @@ func TestPoints(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
 					t.Parallel()
+					s := s
+					s.Brief = (i+part)/every%8 != 0
 					r := Play(t, s, append([]Step{{Do: Light, Fuse: f}}, plan...), logger())
 					tried.Add(1)
 					if r.Losses > 0 {

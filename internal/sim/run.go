@@ -58,6 +58,9 @@ func Play(t *testing.T, s Setup, plan []Step, log *slog.Logger) (r Result) {
 	return r
 }
 
+// briefly is how many steps a brief run has after its power loss.
+const briefly = 3
+
 func (r *Result) play(ctx context.Context, log *slog.Logger) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -79,13 +82,21 @@ func (r *Result) play(ctx context.Context, log *slog.Logger) {
 		}
 	}()
 	made := w.disk.passed()
+	since := 0 // steps since a power loss of a brief run
 	for i, s := range r.Plan {
 		r.At = i
+		if since == briefly {
+			r.Err = w.finishBriefly()
+			return
+		}
 		said, err := w.Do(s)
 		r.Said = append(r.Said, said)
 		if err != nil {
 			r.Err = err
 			return
+		}
+		if r.Setup.Brief && w.disk.lost() > 0 {
+			since++
 		}
 	}
 	r.At = len(r.Plan)
