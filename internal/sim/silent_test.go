@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 // TestLostIndexWithSilentNodes: with any number of nodes silent, a start without
@@ -11,8 +13,11 @@ import (
 // records in a pack that a checkpoint covers, in one above it that has left the
 // machine, and in one that is staged.
 func TestLostIndexWithSilentNodes(t *testing.T) {
-	for _, s := range shapes {
+	for i, s := range shapes {
 		for n := range s.nodes + 1 {
+			if race.On && (i%2 > 0 || n != (1+i/2)%(s.nodes+1)) {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s on %d of %d, %d silent", s.coding, s.nodes, s.operators, n), func(t *testing.T) {
 				t.Parallel()
 				setup := Setup{Seed: uint64(n), Coding: s.coding, Nodes: s.nodes, Operators: s.operators, PackSize: 256 << 10, Settle: time.Second, Most: 1 << 20}
