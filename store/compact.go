@@ -89,7 +89,12 @@ type compaction struct {
 	c    Compaction
 	tell func(Compacted) // may be nil
 	live *liveReader
-	out  Compacted
+	w    *rewriter
+	m    *mover
+	// begun are the packs that are not empty yet, since what lies in the open pack of
+	// w is not moved yet.
+	begun []begun
+	out   Compacted
 	// quiet: it was asked for no more than fits, so what is left is no failure
 	quiet bool
 }
@@ -119,6 +124,9 @@ func (k *compaction) all() error {
 	if k.c.DryRun {
 		return nil
 	}
+	k.w = &rewriter{s: k.s, ctx: k.ctx, traffic: k.c.Traffic}
+	defer k.w.done()
+	k.m = &mover{s: k.s, to: make(map[place][]pack.Extent), from: make(map[cairn.PackID]bool)}
 	for len(all) > 0 {
 		if err := k.limit(); err != nil {
 			return err
@@ -135,6 +143,9 @@ func (k *compaction) all() error {
 			return err
 		}
 		all = all[n:]
+		if err := k.settle(len(all) == 0 || k.s.c.Nodes.Full()); err != nil {
+			return err
+		}
 		if k.c.most > 0 {
 			if k.c.most -= min(sum, k.c.most); k.c.most == 0 {
 				k.out.Left += len(all)
@@ -142,6 +153,11 @@ func (k *compaction) all() error {
 			}
 		}
 		k.progress()
+	}
+	if len(k.begun) > 0 {
+		if err := k.settle(true); err != nil {
+			return err
+		}
 	}
 	if k.out.Left > 0 && !k.quiet {
 		return fmt.Errorf("store: compact: %d packs are left: the nodes are full, and the rest of their reserve is for deletes; go on when room came back, or add a node: %w", k.out.Left, cairn.ErrFull)
@@ -153,63 +169,94 @@ func (k *compaction) all() error {
 // where extents lie now.
 const windowObjects = 100_000
 
+// windowMost is the window of a stage that is not small, bytes: two minutes of a
+// line of 1 MB/s, coded 2+2, and four packs, so that the list of an object of
+// 1 TiB, 2 MiB, that is written for each window adds a thirtieth.
+const windowMost = 64 << 20
+
 // window is how many live bytes are rewritten before their moves are logged: what
 // of them is staged at a time, what a large object's list is written once for,
-// and what a gateway that is killed meanwhile has to do again. Nodes without room for user data have little of their reserve left: what
-// fits is done then, and is done for good.
+// and, with one pack more, what a gateway that is killed meanwhile has to do again.
+// Nodes without room for user data have little of their reserve left: what fits is
+// done then, and is done for good.
 func (k *compaction) window() uint64 {
 	if k.s.c.Nodes.Full() {
 		return uint64(k.s.c.PackSize)
 	}
-	return uint64(max(min(k.s.c.StageLimit/8, 256<<20), int64(k.s.c.PackSize)))
+	return uint64(max(min(k.s.c.StageLimit/8, windowMost), int64(k.s.c.PackSize)))
 }
 
-// rewrite empties packs.
-func (k *compaction) rewrite(packs []chosen) (err error) {
-	w := &rewriter{s: k.s, ctx: k.ctx, traffic: k.c.Traffic}
-	done := false
-	defer func() { w.done(!done) }()
-	m := &mover{s: k.s, to: make(map[place][]pack.Extent), from: make(map[cairn.PackID]bool)}
-	var objects []objectID
+// begun is a pack whose live frames were sealed anew; some of them may lie in the
+// pack that is open still.
+type begun struct {
+	chosen
+	objects []objectID
+	places  []place
+}
+
+// rewrite seals the live frames of packs anew.
+func (k *compaction) rewrite(packs []chosen) error {
 	for _, p := range packs {
 		l, err := k.live.of(p.id)
 		if err != nil {
 			return k.s.indexError("compact", err)
 		}
-		m.from[p.id] = true
-		objects = append(objects, l.objects...)
+		b := begun{chosen: p, objects: l.objects}
+		k.m.from[p.id] = true
 		for _, e := range l.extents {
-			if m.to[e.place], err = w.extent(e); err != nil {
+			if k.m.to[e.place], err = k.w.extent(e); err != nil {
 				return err
 			}
+			b.places = append(b.places, e.place)
 		}
+		k.begun = append(k.begun, b)
 		k.out.Live += int64(p.live)
 		k.s.m.compacted.Add(float64(p.live))
 		k.progress()
 	}
-	if err := w.spread(); err != nil {
+	return nil
+}
+
+// settle waits until what was made stands on nodes, and logs the moves into it.
+// The pack that is open goes on with the next window, so that the end of a window
+// makes no small pack, unless this is the last.
+func (k *compaction) settle(last bool) error {
+	made, err := k.w.spread(last)
+	if err != nil {
 		return err
 	}
-	done = true // from here on moves may name what was made
-	k.out.Made += len(w.made)
-	err = k.move(w, m, packs, objects)
-	k.out.Moved += m.moved
-	k.s.m.moving.Add(float64(m.moved))
+	defer k.s.disown(made) // from here on moves may name them
+	k.out.Made += len(made)
+	k.m.open = k.w.openID()
+	before := k.m.moved
+	err = k.move()
+	k.out.Moved += k.m.moved - before
+	k.s.m.moving.Add(float64(k.m.moved - before))
 	k.live.forget()
 	return err
 }
 
-// move logs the moves, and those of copies that were made meanwhile, and counts
-// what is empty.
-func (k *compaction) move(w *rewriter, m *mover, packs []chosen, objects []objectID) error {
+// move logs the moves out of the packs begun, and for those that are done with,
+// moves of copies that were made meanwhile; then it counts what is empty.
+func (k *compaction) move() error {
+	var objects []objectID
+	var whole, rest []begun
+	for _, b := range k.begun {
+		objects = append(objects, b.objects...)
+		if slices.ContainsFunc(b.places, func(p place) bool { return !k.m.stands(k.m.to[p]) }) {
+			rest = append(rest, b)
+		} else {
+			whole = append(whole, b)
+		}
+	}
 	for range 5 { // each copy finds the version moved, so that few are left from the first time on
-		if err := m.moves(w, unique(objects)); err != nil {
+		if err := k.m.moves(k.w, unique(objects)); err != nil {
 			return err
 		}
 		k.live.forget()
 		objects = nil
-		for _, p := range packs {
-			l, err := k.live.of(p.id)
+		for _, b := range whole {
+			l, err := k.live.of(b.id)
 			if err != nil {
 				return k.s.indexError("compact", err)
 			}
@@ -219,8 +266,8 @@ func (k *compaction) move(w *rewriter, m *mover, packs []chosen, objects []objec
 			break
 		}
 	}
-	for _, p := range packs {
-		used, err := k.s.idx.Referenced(p.id)
+	for _, b := range whole {
+		used, err := k.s.idx.Referenced(b.id)
 		switch {
 		case err != nil:
 			return k.s.indexError("compact", err)
@@ -228,9 +275,14 @@ func (k *compaction) move(w *rewriter, m *mover, packs []chosen, objects []objec
 			k.out.Waiting++
 		default:
 			k.out.Packs++
-			k.out.Freed += int64(p.bytes)
+			k.out.Freed += int64(b.bytes)
+		}
+		delete(k.m.from, b.id)
+		for _, p := range b.places {
+			delete(k.m.to, p)
 		}
 	}
+	k.begun = rest
 	return nil
 }
 

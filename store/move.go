@@ -22,6 +22,7 @@ type mover struct {
 	s     *Store
 	to    map[place][]pack.Extent
 	from  map[cairn.PackID]bool // what lists lie in is written anew, too
+	open  cairn.PackID          // nothing is moved into it yet
 	moved int                   // records
 }
 
@@ -71,6 +72,11 @@ func (m *mover) room(o objectID) (recs, list int, err error) {
 	return recordBase + len(o.key) + min(extentRoom*(n+len(parts)), pack.InlineExtents), roomForList(parts), nil
 }
 
+// stands reports whether all of an extent's new places stand on nodes.
+func (m *mover) stands(to []pack.Extent) bool {
+	return !slices.ContainsFunc(to, func(e pack.Extent) bool { return e.Pack == m.open })
+}
+
 // place returns parts as they lie now; changed tells whether that is elsewhere.
 func (m *mover) place(parts []pack.Part) (out []pack.Part, changed bool) {
 	for i, p := range parts {
@@ -78,6 +84,7 @@ func (m *mover) place(parts []pack.Part) (out []pack.Part, changed bool) {
 		var extents []pack.Extent
 		for j, e := range p.Extents {
 			to, ok := m.to[place{e.Pack, e.Offset, e.Length}]
+			ok = ok && m.stands(to)
 			switch {
 			case ok && !moved:
 				extents = append(slices.Clone(p.Extents[:j]), to...)

@@ -146,31 +146,47 @@ func (w *rewriter) close() error {
 	return nil
 }
 
-// spread closes the open pack and waits until all that were made stand on nodes:
-// only then may a record name them, since a start that finds a stage of several
-// contents must not depend on the record to know them.
-func (w *rewriter) spread() error {
-	if w.open != nil {
+// spread waits until all packs that were made, but the open one unless it is
+// closed for the last time, stand on nodes, and hands them over: only then may a
+// record name them, since a start that finds a stage of several contents must not
+// depend on the record to know them.
+func (w *rewriter) spread(last bool) (made []cairn.PackID, err error) {
+	if last && w.open != nil {
 		if err := w.close(); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	n := len(w.made)
+	if w.open != nil {
+		n-- // it is the newest
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, viewMost)
 	defer cancel()
-	return w.s.until(ctx, func() (bool, error) {
-		for _, p := range w.made {
+	if err := w.s.until(ctx, func() (bool, error) {
+		for _, p := range w.made[:n] {
 			if p.phase < spread {
 				return false, p.why
 			}
 		}
 		return true, nil
-	})
+	}); err != nil {
+		return nil, err
+	}
+	made = w.ids[:n:n]
+	w.made, w.ids = w.made[n:], w.ids[n:]
+	return made, nil
 }
 
-// done ends the ownership; with abandon what was made is given up.
-func (w *rewriter) done(abandon bool) {
-	if abandon {
-		w.s.abandon(w.ids)
+// openID is the pack that is open, if any.
+func (w *rewriter) openID() (id cairn.PackID) {
+	if w.open != nil {
+		id = w.open.id()
 	}
+	return id
+}
+
+// done gives up what was made and not handed over.
+func (w *rewriter) done() {
+	w.s.abandon(w.ids)
 	w.s.disown(w.ids)
 }
