@@ -324,3 +324,25 @@ func TestAMoveNeverDoublesAnOperator(t *testing.T) {
 		}
 	})
 }
+
+// TestRebuildSaysWhatNobodyCanMake: of a pack whose only shard is not there, which
+// counts as readable until it was looked at twice, rebuild says so, and is not
+// done.
+func TestRebuildSaysWhatNobodyCanMake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 3)
+		s := r.spread("1+0", 100<<10)
+		r.spread("2+1", 100<<10)
+		n, name := r.file(s, 0)
+		if err := n.mem.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := r.Rebuild(t.Context(), n.ID, Request{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Left != 1 || len(rep.Stuck) != 1 || rep.Stuck[0].Have != 0 || rep.Stuck[0].Why != "the others are what was to be made again" {
+			t.Errorf("rebuild: %+v", rep)
+		}
+	})
+}

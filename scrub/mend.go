@@ -71,7 +71,11 @@ func (s *Scrub) mend(ctx context.Context, id cairn.PackID, v *view, want func(*a
 	}
 	todo, from := s.plan(&a, todo)
 	if len(todo) == 0 {
-		return stuck(a.tooFew())
+		o, err := stuck(a.tooFew())
+		if o.stuck.Have >= o.stuck.Need { // it was counted before somebody looked
+			o.stuck.Have, o.stuck.Why = len(from), "the others are what was to be made again"
+		}
+		return o, err
 	}
 	room := s.roomFor(v, from)
 	if room == 0 {

@@ -55,14 +55,13 @@ func (s *Scrub) rebuildAll(ctx context.Context, node cairn.NodeID, r Request, m 
 	}
 	s.finished(ctx, key)
 	m.update(func(_ *Progress, rep *Report) { rep.rebuilt(s.name(node), sum) })
-	if err := s.repairAll(ctx, Request{Node: r.Node}, m); err != nil { // what lost its place in the rows before
-		return err
-	}
-	return nil
+	err = s.repairAll(ctx, Request{Node: r.Node}, m) // what lost its place in the rows before
+	m.update(func(_ *Progress, rep *Report) { rep.Left = max(rep.Left, sum.stuck) })
+	return err
 }
 
 // rebuilt is what a rebuild found on a node. It is guarded by the meter.
-type rebuilt struct{ good, made, there int64 }
+type rebuilt struct{ good, made, there, stuck int64 }
 
 // rebuilt says what a rebuild came to.
 func (r *Report) rebuilt(name string, sum rebuilt) {
@@ -129,6 +128,9 @@ func (s *Scrub) rebuildOne(ctx context.Context, node cairn.NodeID, row index.Pac
 		p.Packs++
 		sum.good += int64(looked - len(sick))
 		sum.made += int64(o.made)
+		if o.stuck != nil || err != nil {
+			sum.stuck++
+		}
 		for _, l := range o.places {
 			if l.Node == node {
 				sum.there++
