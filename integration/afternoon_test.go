@@ -269,6 +269,7 @@ func newAfternoon(t *testing.T, ctx context.Context, packs int) (a *afternoon, s
 // those of doc/operations.md: CAIRN_WORDS=FILE has them written there, and
 // CAIRN_PACKS=N says of how many packs.
 func TestAfternoon(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	ctx := limit(t, 2*time.Minute)
 	program(t)
 	packs := 12

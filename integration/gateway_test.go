@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -54,7 +55,8 @@ func serve(t *testing.T, ctx context.Context, s3 string, buckets ...string) *gat
 	return g
 }
 
-// start starts the gateway and returns when it listens.
+// start starts the gateway and returns when it listens, to verbs as well: before
+// that, one would open the store in its place.
 func (g *gateway) start() {
 	g.t.Helper()
 	g.ended, g.said = make(chan error, 1), &tail{}
@@ -71,6 +73,10 @@ func (g *gateway) start() {
 	var dialer net.Dialer
 	for {
 		conn, err := dialer.DialContext(g.ctx, "tcp", g.address)
+		if err == nil {
+			conn.Close()
+			conn, err = dialer.DialContext(g.ctx, "unix", filepath.Join(g.dir, "admin.sock"))
+		}
 		if err == nil {
 			conn.Close()
 			return
