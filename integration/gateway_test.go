@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -149,4 +151,22 @@ func lastJSON(text []byte, v any) error {
 	text = bytes.TrimSpace(text)
 	text = text[bytes.LastIndexByte(text, '\n')+1:]
 	return json.Unmarshal(text, v)
+}
+
+// shardFiles are the files below packs/ of a node.
+func shardFiles(t *testing.T, node string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(node, "packs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // moved meanwhile
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

@@ -19,8 +19,8 @@
 // recover_read.go, recover_run.go, recover_chain.go, recover_log.go,
 // recover_journal.go and recover_find.go (the index made from nodes alone),
 // place.go (what whoever looks after shards may ask and change), compactor.go,
-// compact.go, compact_choose.go, traffic.go, rewrite.go and move.go (packs
-// written anew), purge.go, purge_find.go and purge_remove.go (a secret that
+// compact.go, compact_choose.go, compact_settle.go, traffic.go, rewrite.go and
+// move.go (packs written anew), purge.go, purge_find.go and purge_remove.go (a secret that
 // leaked), keyring.go, halt.go, pressure.go and quota.go (limits), status.go
 // and usage.go (figures).
 //
