@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type latency struct {
 // after: every byte scrubbed, a wiped node rebuilt, an eighth filled, half-empty
 // packs written anew. The GETs are of old objects: few are in memory, none on the
 // gateway's disk.
-func during(ctx context.Context, program string, objects int, rate float64, rtt, quiet time.Duration, nodesDir string, out *json.Encoder) (err error) {
+func during(ctx context.Context, program string, objects int, rate float64, rtt, quiet time.Duration, nodesDir, only string, out *json.Encoder) (err error) {
 	dir, err := os.MkdirTemp("", "cairn-during-")
 	if err != nil {
 		return err
@@ -94,6 +95,9 @@ func during(ctx context.Context, program string, objects int, rate float64, rtt,
 		{"compact", l.verb("compact", "--below", "95%")},
 		{"quiet again", nap},
 	} {
+		if only != "" && !strings.HasPrefix(p.what, only) && !strings.HasPrefix(p.what, "quiet") {
+			continue
+		}
 		f, err := l.phase(ctx, load, p.what, p.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.what, err)

@@ -6,6 +6,7 @@
 //
 //	go run . -beside /path/to/rclone
 //	go run . -cairn /tmp/cairn -during
+//	go run . -cairn /tmp/cairn -during -only compact
 //
 // Client, gateway and nodes share the machine, so read CPU time and ratios
 // within one run before wall time. syncs counts what the gateway made durable.
@@ -32,12 +33,13 @@ func main() {
 	rtt := flag.Duration("rtt", 20*time.Millisecond, "of -during: round-trip time to each node")
 	quiet := flag.Duration("quiet", time.Minute, "of -during: how long the quiet phases take")
 	nodesDir := flag.String("nodes-dir", "", "of -during: where the nodes keep their files, such as /dev/shm, so that their disk is not the gateway's (the temporary directory)")
+	only := flag.String("only", "", "of -during: the one phase beside the quiet ones, by its first word, such as compact (all)")
 	delay := flag.Duration("sync-delay", 0, "added to every fsync of the gateway")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *life {
-		if err := during(ctx, *program, *objects, *rate, *rtt, *quiet, *nodesDir, json.NewEncoder(os.Stdout)); err != nil {
+		if err := during(ctx, *program, *objects, *rate, *rtt, *quiet, *nodesDir, *only, json.NewEncoder(os.Stdout)); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
