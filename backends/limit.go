@@ -14,9 +14,13 @@ import (
 // the next, and short for whoever waits for a repair.
 const quietAfter = time.Second
 
+// waitMost is how long the background waits behind clients that leave no call
+// free: then one of its calls goes before them.
+const waitMost = 5 * time.Second
+
 // Limit lets at most n calls (at least 1) run on r at once. Others wait, no
 // longer than their ctx. Calls of the background (see Background) wait behind all
-// others, and while there are, or were a moment ago, calls of clients, one of the
+// others, one of them at a time no longer than waitMost, and while there are, or were a moment ago, calls of clients, one of the
 // background runs at a time: what it has on the line is in the way of every answer
 // behind it. A listing holds its slot only while the node works for it, not while
 // its consumer does, so that a consumer may call r.
@@ -32,8 +36,14 @@ type limit struct {
 
 	mu      sync.Mutex // guards what follows; nothing waits under it
 	running [2]int     // calls, by who wants them
-	waiting [2][]chan struct{}
+	waiting [2][]waiter
 	last    time.Time // a client's call began or ended
+}
+
+// waiter is a call that waits for its turn, which is closed then.
+type waiter struct {
+	turn  chan struct{}
+	since time.Time
 }
 
 // Calls are kept apart by who wants them.
@@ -79,7 +89,7 @@ func (l *limit) enter(ctx context.Context, kind int) error {
 		return nil
 	}
 	turn := make(chan struct{})
-	l.waiting[kind] = append(l.waiting[kind], turn)
+	l.waiting[kind] = append(l.waiting[kind], waiter{turn, time.Now()})
 	l.mu.Unlock()
 	select {
 	case <-turn:
@@ -87,7 +97,7 @@ func (l *limit) enter(ctx context.Context, kind int) error {
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	i := slices.Index(l.waiting[kind], turn)
+	i := slices.IndexFunc(l.waiting[kind], func(w waiter) bool { return w.turn == turn })
 	if i >= 0 {
 		l.waiting[kind] = slices.Delete(l.waiting[kind], i, i+1)
 	}
@@ -108,13 +118,24 @@ func (l *limit) leave(kind int) {
 	if kind == ofClients {
 		l.last = time.Now()
 	}
+	if w := l.waiting[ofBackground]; len(w) > 0 && time.Since(w[0].since) >= waitMost {
+		l.next(ofBackground)
+	}
 	for kind := range l.waiting {
-		for len(l.waiting[kind]) > 0 && l.fits(kind) {
-			close(l.waiting[kind][0])
-			l.waiting[kind] = l.waiting[kind][1:]
-			l.begin(kind)
+		for l.next(kind) {
 		}
 	}
+}
+
+// next lets the first run that waits, if it may; mu is held.
+func (l *limit) next(kind int) bool {
+	if len(l.waiting[kind]) == 0 || !l.fits(kind) {
+		return false
+	}
+	close(l.waiting[kind][0].turn)
+	l.waiting[kind] = l.waiting[kind][1:]
+	l.begin(kind)
+	return true
 }
 
 func (l *limit) do(ctx context.Context, _ Call, run func(context.Context) error) error {

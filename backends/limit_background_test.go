@@ -82,3 +82,45 @@ func TestClientsPassTheBackground(t *testing.T) {
 		}
 	})
 }
+
+// TestTheBackgroundIsNotStarved by clients that always wait for a call: now and
+// then one of it runs before them.
+func TestTheBackgroundIsNotStarved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots, slow = 2, 100 * time.Millisecond
+		inner := &backends.Around{Inner: &backendtest.Mem{}, Do: func(ctx context.Context, _ backends.Call, run func(context.Context) error) error {
+			select {
+			case <-time.After(slow):
+			case <-ctx.Done():
+			}
+			return run(ctx)
+		}}
+		r := backends.Limit(inner, slots)
+		if err := r.Put(t.Context(), "x", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 3 * slots {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_ = r.ReadAt(ctx, "x", make([]byte, 1), 0)
+				}
+			})
+		}
+		synctest.Wait()
+		back, end := context.WithTimeout(backends.Background(t.Context()), time.Minute)
+		defer end()
+		start := time.Now()
+		for range 3 {
+			if err := r.ReadAt(back, "x", make([]byte, 1), 0); err != nil {
+				t.Fatalf("after %v: %v", time.Since(start), err)
+			}
+		}
+		if took := time.Since(start); took < 10*time.Second || took > 20*time.Second {
+			t.Errorf("three calls took %v", took)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
