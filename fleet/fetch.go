@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -157,7 +158,7 @@ func (w *ways) next(ctx context.Context, late *time.Timer, hedge bool) bool {
 			blocks, _, err := w.f.direct(ctx, p.n, w.Params, p.l, from, to)
 			return answer{from, blocks, err, false}
 		}
-		late.Reset(p.n.link.hedgeAfter((to - from) * pack.BlockSize))
+		late.Reset(w.patience(ctx, p.n, to-from))
 	case !w.decoding:
 		w.decoding = true
 		s, tried, need := w.shard, slices.Clone(w.tried), min(to, w.hi)
@@ -178,11 +179,26 @@ func (w *ways) next(ctx context.Context, late *time.Timer, hedge bool) bool {
 	return true
 }
 
+// patience is how long to wait for n blocks of a node. What nobody waits for goes
+// behind clients there, and that says nothing of the node.
+func (w *ways) patience(ctx context.Context, n *node, blocks int) time.Duration {
+	after := n.link.hedgeAfter(blocks * pack.BlockSize)
+	if backends.IsBackground(ctx) {
+		after = max(after, lateSurvivor)
+	}
+	return after
+}
+
 // late notes that the node asked last takes longer than it uses to, and tries
-// another way beside it where the budget allows.
+// another way beside it where the budget allows; that of clients' reads is not
+// touched by the background.
 func (w *ways) late(ctx context.Context, timer *time.Timer) {
 	n := w.asked
 	if n == nil {
+		return
+	}
+	if backends.IsBackground(ctx) {
+		w.next(ctx, timer, true)
 		return
 	}
 	n.link.late(time.Now())

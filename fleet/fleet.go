@@ -7,7 +7,7 @@
 // mark.go with remark.go (is it the node it should be), failure.go (what several nodes could
 // not do), each.go (something done on all of them); hold.go (nodes that take no
 // shards yet, or only for want of others), place.go (where shards may go),
-// placing.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
+// placing.go, turn.go and scatter.go (writes), verify.go, tails.go; read.go, flight.go,
 // fetch.go, direct.go, degraded.go and decode.go (reads); examine.go, files.go
 // (what one node has, and deleting it), repair.go, survivors.go, windows.go,
 // copy.go and ration.go (shards made again), moved.go (what that cost), budget.go, pace.go and

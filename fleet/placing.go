@@ -23,6 +23,7 @@ type placing struct {
 	avoid   map[cairn.NodeID]bool // holds a shard, also a second copy of one, or failed
 	rather  map[cairn.NodeID]bool // is avoided while others are enough
 	thrifty bool                  // background work: the nodes' hours and traffic count
+	slowly  bool                  // one shard after the other, see turn
 	home    cairn.NodeID          // is chosen before any other; zero for none
 	causes  []error
 }
@@ -47,6 +48,7 @@ func (p *placing) run(ctx context.Context) (made []cairn.Location, stop error) {
 		err error
 	}
 	answers := make(chan answer, len(p.taken)) // room for all: no more are under way at a time
+	var last *turn
 	for running := 0; ; running-- {
 		if stop == nil && ctx.Err() == nil && slices.Contains(p.taken, cairn.NodeID{}) {
 			var round []cairn.Location
@@ -54,7 +56,18 @@ func (p *placing) run(ctx context.Context) (made []cairn.Location, stop error) {
 			for _, l := range round {
 				p.taken[l.Index] = l.Node
 				running++
-				go func() { answers <- answer{l, p.f.place(ctx, p.Trailer, p.file(l.Index), l)} }()
+				if p.slowly {
+					last = last.next()
+				}
+				mine := last
+				go func() {
+					end, err := mine.take(ctx)
+					if err == nil {
+						err = p.f.place(ctx, p.Trailer, p.file(l.Index), l)
+						end()
+					}
+					answers <- answer{l, err}
+				}()
 			}
 		}
 		if running == 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/cache"
 	"github.com/cairn-storage/cairn/pack"
 	"golang.org/x/sync/errgroup"
@@ -17,7 +18,8 @@ const fetchMost = 64
 // Read fills b with the bytes of pack p from off. Every block they lie in was
 // proven by a root that a trusted key signed, or decoded from k blocks that
 // were. ahead bytes more are fetched with the same request where they lie in
-// the same shard, and kept in the cache; they never fail a read.
+// the same shard, and kept in the cache; they never fail a read. With a context of
+// the background nothing is fetched ahead and nothing put into the cache.
 //
 // ErrUnavailable, naming nodes and causes, when fewer than k shards can be read
 // now; ErrLost when fewer than k are on nodes that are still in the fleet.
@@ -63,6 +65,9 @@ func (s shard) key(block int) cache.Key {
 func (f *Fleet) readShard(ctx context.Context, s shard, off uint64, b []byte, ahead int) error {
 	r := &run{shard: s, off: off, b: b, lo: int(off / pack.BlockSize), hi: pack.Blocks(off + uint64(len(b)))}
 	r.have = make([]bool, r.hi-r.lo)
+	if backends.IsBackground(ctx) {
+		return f.readApart(ctx, r)
+	}
 	far := min(r.hi+max(ahead, 0)/pack.BlockSize, pack.Blocks(s.Length))
 	for {
 		from, to := r.lacking(f.c.Cache)
@@ -85,6 +90,26 @@ func (f *Fleet) readShard(ctx context.Context, s shard, off uint64, b []byte, ah
 				return &failure{what: "waiting for a read of the same blocks", class: cairn.ErrUnavailable, ended: ctx.Err()}
 			}
 			r.take(fl) // whatever it did not bring, this read asks for itself
+		}
+	}
+}
+
+// readApart is readShard for work that nobody waits for. A client that wants the
+// same blocks asks for them itself, as it would else wait behind all other clients;
+// and they go into no cache, as what was read to be moved is not read here again.
+func (f *Fleet) readApart(ctx context.Context, r *run) error {
+	for {
+		from, to := r.lacking(f.c.Cache)
+		if from < 0 {
+			return nil
+		}
+		to = min(to, from+fetchMost)
+		blocks, err := f.fetch(ctx, r.shard, from, to, to)
+		if err != nil {
+			return err
+		}
+		for i, b := range blocks {
+			r.fill(from+i, b)
 		}
 	}
 }

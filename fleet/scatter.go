@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/pack"
 )
 
@@ -20,9 +21,13 @@ import (
 // do, and otherwise ErrUnavailable naming the nodes and causes, or that of
 // intend. A name is never used twice, so an answer that never came costs a
 // stray file and no doubt.
+//
+// With a context of the background (backends.Background) shards are put one after
+// the other, with rests, see turn.
 func (f *Fleet) Scatter(ctx context.Context, s *pack.Sealed, have []cairn.Location, intend func([]cairn.Location) error) ([]cairn.Location, error) {
 	var at []cairn.Location
 	p := f.placing(s.Trailer, func(i uint8) []byte { return s.Files[i] }, intend)
+	p.slowly = backends.IsBackground(ctx)
 	for _, l := range have {
 		if int(l.Index) < len(p.taken) && f.node(l.Node) != nil {
 			at = append(at, l)
