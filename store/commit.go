@@ -61,7 +61,8 @@ type committer struct {
 // begin counts a write in flight; the sync rule waits for it.
 func (c *committer) begin() (end func()) {
 	c.inflight.Add(1)
-	return func() { c.inflight.Add(-1) }
+	leave := c.s.clients.enter()
+	return func() { c.inflight.Add(-1); leave() }
 }
 
 // submit hands o over and waits for its answer. After the hand-over the answer

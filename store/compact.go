@@ -19,7 +19,8 @@ type Compaction struct {
 	// more the compaction ends.
 	Traffic Traffic
 	// Urgent writes also what nodes without room for user data need their reserve
-	// for: deletes may not go through afterwards.
+	// for: deletes may not go through afterwards. It does not wait for clients
+	// either.
 	Urgent bool
 	// most is how many live bytes are written anew at most, 0 for all.
 	most uint64
@@ -122,7 +123,7 @@ func (k *compaction) all() error {
 	if k.c.DryRun {
 		return nil
 	}
-	k.w = &rewriter{s: k.s, ctx: k.ctx, traffic: k.c.Traffic}
+	k.w = &rewriter{s: k.s, ctx: k.ctx, traffic: k.c.Traffic, urgent: k.c.Urgent}
 	defer k.w.done()
 	k.m = &mover{s: k.s, to: make(map[place][]pack.Extent), from: make(map[cairn.PackID]bool)}
 	for len(all) > 0 {

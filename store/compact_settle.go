@@ -22,7 +22,8 @@ func (k *compaction) rewrite(packs []chosen) error {
 		}
 		b := begun{chosen: p, objects: l.objects}
 		k.m.from[p.id] = true
-		for _, e := range l.extents {
+		for i, e := range l.extents {
+			k.w.coming = l.extents[i+1:]
 			if k.m.to[e.place], err = k.w.extent(e); err != nil {
 				return err
 			}

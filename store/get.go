@@ -97,7 +97,7 @@ func (r *source) Range(ctx context.Context, off, n int64) (io.ReadCloser, error)
 		return nil, fmt.Errorf("store: range %d+%d of %d bytes: %w", off, n, r.size, cairn.ErrInvalid)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	rd := &reader{s: r.s, ctx: ctx, cancel: cancel, next: windows(r.parts, off, n), left: n}
+	rd := &reader{s: r.s, ctx: ctx, cancel: cancel, leave: r.s.clients.enter(), next: windows(r.parts, off, n), left: n}
 	if n == 0 {
 		return rd, nil
 	}
@@ -118,6 +118,7 @@ type reader struct {
 	s      *Store
 	ctx    context.Context
 	cancel context.CancelFunc
+	leave  func() // nil once it was called
 	next   func() (window, bool)
 	queue  []chan fetched
 	scouts sync.WaitGroup // goroutines that look ahead of the queue
@@ -208,5 +209,9 @@ func (r *reader) Close() error {
 	r.scouts.Wait()
 	r.queue, r.cur = nil, nil
 	r.err = io.ErrClosedPipe
+	if r.leave != nil {
+		r.leave()
+		r.leave = nil
+	}
 	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cairn-storage/cairn"
@@ -23,8 +24,12 @@ type rewriter struct {
 	s       *Store
 	ctx     context.Context // of the compaction
 	traffic Traffic         // may be nil
+	urgent  bool            // clients do not go first
+	coming  []liveExtent    // of the same pack, what is moved after the extent at hand
+	window  readWindow
 	open    *staged
 	off     uint32
+	synced  uint32 // of it
 	runs    []pack.Run
 	made    []*staged
 	ids     []cairn.PackID
@@ -67,6 +72,9 @@ func (w *rewriter) ensure(n uint64) error {
 	if w.open != nil {
 		return nil
 	}
+	if err := w.standing(w.made, aheadOfNodes); err != nil {
+		return err
+	}
 	if err := w.s.roomWithin(w.ctx, int64(w.s.c.PackSize), 100); err != nil {
 		return err
 	}
@@ -74,7 +82,7 @@ func (w *rewriter) ensure(n uint64) error {
 	if err != nil {
 		return err
 	}
-	w.open, w.off, w.runs = p, 0, nil
+	w.open, w.off, w.synced, w.runs = p, 0, 0, nil
 	w.made, w.ids = append(w.made, p), append(w.ids, p.id())
 	return nil
 }
@@ -106,41 +114,25 @@ func (w *rewriter) fill(e liveExtent, done uint64) (n uint64, err error) {
 		}
 		w.off += uint32(len(sealed))
 		n += step
+		if w.off-w.synced >= w.step() {
+			if err := w.sync(); err != nil {
+				return n, err
+			}
+		}
 	}
 	return n, nil
-}
-
-// read opens step bytes of plaintext of e from done on, which are whole frames,
-// every one authenticated.
-func (w *rewriter) read(e liveExtent, done, step uint64) (plain []byte, number uint64, err error) {
-	number = e.first + done/pack.FrameSize
-	part := pack.Part{ID: e.content, Size: e.size}
-	at := e.offset + uint32(pack.SealedLength(int64(done)))
-	sealed := make([]byte, pack.SealedLength(int64(step)))
-	if err := w.spendRead(e.pack, at, len(sealed)); err != nil {
-		return nil, 0, err
-	}
-	key, err := w.s.readPack(w.ctx, e.pack, at, sealed, false)
-	if err != nil {
-		return nil, 0, err
-	}
-	plain, _, err = openExtent(key, make([]byte, 0, step), sealed, part, pack.Extent{Pack: e.pack, Offset: at, Length: step}, number)
-	if err != nil {
-		return nil, 0, fmt.Errorf("store: compact: pack %v at %d: %w", e.pack, at, err)
-	}
-	return plain, number, nil
 }
 
 // close makes the open pack durable and hands it to the spreader.
 func (w *rewriter) close() error {
 	p := w.open
-	if err := p.file.Sync(); err != nil {
-		return diskError(err)
+	if err := w.sync(); err != nil {
+		return err
 	}
 	if err := w.spendPuts(w.off); err != nil {
 		return err
 	}
-	w.open, p.traffic = nil, w.traffic
+	w.open, p.traffic, p.gentle = nil, w.traffic, !w.urgent
 	w.size += int64(w.off)
 	w.s.closeData(p, w.off, w.runs...)
 	return nil
@@ -160,21 +152,29 @@ func (w *rewriter) spread(last bool) (made []cairn.PackID, err error) {
 	if w.open != nil {
 		n-- // it is the newest
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, viewMost)
-	defer cancel()
-	if err := w.s.until(ctx, func() (bool, error) {
-		for _, p := range w.made[:n] {
-			if p.phase < spread {
-				return false, p.why
-			}
-		}
-		return true, nil
-	}); err != nil {
+	if err := w.standing(w.made[:n], 0); err != nil {
 		return nil, err
 	}
 	made = w.ids[:n:n]
 	w.made, w.ids = w.made[n:], w.ids[n:]
 	return made, nil
+}
+
+// standing waits until all packs of made but most stand on nodes.
+func (w *rewriter) standing(made []*staged, most int) error {
+	ctx, cancel := context.WithTimeout(w.ctx, viewMost)
+	defer cancel()
+	return w.s.until(ctx, func() (bool, error) {
+		left := 0
+		var why error
+		for _, p := range made {
+			if p.phase < spread {
+				left++
+				why = errors.Join(why, p.why)
+			}
+		}
+		return left <= most, why
+	})
 }
 
 // openID is the pack that is open, if any.

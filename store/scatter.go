@@ -25,7 +25,7 @@ func (s *Store) scatter(ctx context.Context, p *staged, files *pack.Sealed) erro
 		p.at, p.checked = at, now
 		s.mu.Unlock()
 	}
-	at, err := s.c.Nodes.Scatter(p.within(ctx), files, p.at, p.file.AddIntent)
+	at, err := s.c.Nodes.Scatter(s.placing(ctx, p), files, p.at, p.file.AddIntent)
 	s.mu.Lock()
 	p.at = at
 	s.mu.Unlock()

@@ -64,6 +64,9 @@ func (s *Store) pick(now time.Time) (*staged, time.Duration) {
 		if p.busy || p.phase != closed && p.phase != sealed || !s.allowed(p) {
 			continue
 		}
+		if p.gentle && s.moving != nil && !p.drop { // one of them at a time, or clients' packs would wait for a turn
+			continue
+		}
 		if d := p.retry.Sub(now); d > 0 && !p.drop {
 			wait = min(wait, d)
 			continue
@@ -80,6 +83,9 @@ func (s *Store) pick(now time.Time) (*staged, time.Duration) {
 		return cmp.Compare(a.id().Seq(), b.id().Seq())
 	})
 	p.busy = true
+	if p.gentle && s.moving == nil {
+		s.moving = p
+	}
 	return p, 0
 }
 
@@ -114,6 +120,9 @@ func (s *Store) process(ctx context.Context, p *staged) {
 	defer s.mu.Unlock()
 	defer s.ease()
 	p.busy, p.why = false, err
+	if s.moving == p {
+		s.moving = nil
+	}
 	if err == nil {
 		p.tries = 0
 		return

@@ -51,7 +51,9 @@ type staged struct {
 	why     error                 // last failure to spread
 	deps    map[cairn.PackID]bool // packs its records name that were staged when it was closed
 
-	traffic Traffic // bounds where it is placed, may be nil; never changes once it is closed
+	// Of moved frames; never change once it is closed.
+	traffic Traffic // bounds where it is placed, may be nil
+	gentle  bool    // clients go first
 
 	// Of a checkpoint pack; never change once it is closed.
 	part, total uint32

@@ -19,8 +19,8 @@
 // recover_read.go, recover_run.go, recover_chain.go, recover_log.go,
 // recover_journal.go and recover_find.go (the index made from nodes alone),
 // place.go (what whoever looks after shards may ask and change), compactor.go,
-// compact.go, compact_choose.go, compact_settle.go, traffic.go, rewrite.go and
-// move.go (packs written anew), purge.go, purge_find.go and purge_remove.go (a secret that
+// compact.go, compact_choose.go, compact_settle.go, traffic.go, rewrite.go,
+// rewrite_read.go, move.go and gentle.go (packs written anew), purge.go, purge_find.go and purge_remove.go (a secret that
 // leaked), keyring.go, halt.go, pressure.go and quota.go (limits), status.go
 // and usage.go (figures).
 //
@@ -68,14 +68,16 @@ type Store struct {
 	// idx is replaced by nobody while the store is open.
 	idx *index.Index
 
-	com  committer
-	jour *journaler
+	com     committer
+	clients presence
+	jour    *journaler
 
 	mu      sync.Mutex
 	packs   map[cairn.PackID]*staged // on this disk, nil once closed; guarded by mu
 	chain   chain                    // of log packs; guarded by mu
 	seqTop  uint64                   // highest pack sequence handed out; guarded by mu
 	used    int64                    // bytes of stage files; guarded by mu
+	moving  *staged                  // the gentle pack that a spreader has; guarded by mu
 	nSpread int                      // packs that the index knows as spread; guarded by mu
 	noted   uint64                   // as readReleased has it; of start and then the releaser's
 	onNodes map[cairn.NodeID]int64   // bytes of the spread packs' files; guarded by mu
