@@ -80,35 +80,30 @@ func TestRecodeByItselfGoesOnAfterAKill(t *testing.T) {
 	for _, name := range []string{"n3", "n4"} {
 		s.dirs[name] = s.addLocal(name)
 	}
-	older := func() int64 {
-		return jsonOf[struct {
-			Durability struct{ Older struct{ Packs int64 } }
-		}](s.gateway, "status").Durability.Older.Packs
-	}
-	until := func(what string, ok func(int64) bool) (n int64) {
+	going := func(what string, ok func(compacted) bool) (c compacted) {
 		eventually(t, ctx, what, func(context.Context) error {
-			if n = older(); !ok(n) {
-				return fmt.Errorf("%d packs", n)
+			if c = jsonOf[struct{ Compacting compacted }](s.gateway, "status").Compacting; !ok(c) {
+				return fmt.Errorf("%+v", c)
 			}
 			return nil
 		})
-		return n
+		return c
 	}
-	whole := until("old packs are told of", func(n int64) bool { return n >= 10 })
-	before := until("some are coded anew", func(n int64) bool { return n < whole })
+	at := going("some old packs are coded anew", func(c compacted) bool { return c.Packs > 0 })
 	s.kill()
-	began := jsonOf[compacted](s.gateway, "recode", "--dry-run")
-	if began.Of == 0 || began.Of > before {
-		t.Fatalf("%d of %d packs were old when it was killed, %+v after", before, whole, began)
+	left := jsonOf[compacted](s.gateway, "recode", "--dry-run")
+	if at.Of < 10 || left.Of == 0 || left.Of > at.Of-at.Packs {
+		t.Errorf("killed at %+v, %+v are left", at, left)
 	}
 	s.start()
-	until("the rest is coded anew", func(n int64) bool {
-		return n <= whole-before && jsonOf[compacted](s.gateway, "recode", "--dry-run").Of == 0
-	})
+	end := going("the rest is coded anew", func(c compacted) bool { return c.Of > 0 && c.Packs == c.Of })
+	if end.Of != left.Of {
+		t.Errorf("%+v were left, and were done as %+v", left, end)
+	}
 	s.whole()
 	s.unstaged()
 	s.known(s.dirs, 0)
-	figure(t, "%d packs coded anew by itself, %d of them after the kill", whole, began.Of)
+	figure(t, "%d packs coded anew by itself, %d of them after the kill", at.Of, left.Of)
 }
 
 // inFlight is how many shards repair has on their way at a time: put, perhaps, and
