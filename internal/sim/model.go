@@ -73,6 +73,7 @@ func (m *Model) wrote(name string, v value, o outcome) {
 	r := m.at(name)
 	switch o {
 	case acked:
+		r.back = append(slices.Clip(r.back), r.maybe...) // nobody looked which of them it was
 		r.set(v)
 	case unknown:
 		if r.settled { // whatever it was before, one of those is there now
