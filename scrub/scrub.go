@@ -11,7 +11,7 @@
 // turn), audit.go with dice.go (any byte at any time), sweep.go (temporaries).
 // Mending: census.go with pattern.go (one pass over the index), queue.go (worst
 // first), mend.go with spend.go and intents.go (one pack). Verbs: request.go,
-// verb.go, meter.go, find.go, repair.go, rebuild.go, drain.go, rebalance.go. What
+// verb.go, meter.go, find.go, find_bytes.go, repair.go, rebuild.go, drain.go, rebalance.go. What
 // it comes to: count.go, figures.go, health.go, nines.go, metrics.go.
 //
 // It holds no secret: whatever it believes was proven by a root that a trusted
@@ -58,6 +58,9 @@ type Config struct {
 	// Visit brings markers, roots and keys on the nodes up to date; it is called
 	// with each round of listings, and by Scrub. Optional.
 	Visit func(ctx context.Context) error
+	// Clients reports whether clients of the gateway are served now, or were a
+	// moment ago: reading whole nodes then takes rests. Optional.
+	Clients func() bool
 
 	Every    time.Duration // aim for reading every byte; default 30 days
 	List     time.Duration // between two listings of a node; default 24 h

@@ -64,6 +64,10 @@ func (p *presence) here() bool {
 	return p.running.Load() > 0 || time.Now().UnixNano()-p.left.Load() < int64(quietAfter)
 }
 
+// Clients reports whether a client's PUT or GET is served now, or was within a
+// second: what nobody waits for should leave it the machine.
+func (s *Store) Clients() bool { return s.clients.here() }
+
 // yields reports whether compaction is to leave clients the machine now.
 func (s *Store) yields() bool {
 	if !s.clients.here() || s.c.Nodes.Full() {

@@ -30,7 +30,7 @@ type wholeness struct {
 // keepWhole begins to look after l's shards; the loops run only where the setup
 // says so, as what they ask nodes meanwhile makes a history another each time.
 func (w *World) keepWhole(l *life, fs durable.FS) (err error) {
-	l.scrub, err = scrub.New(w.ctx, scrub.Config{Nodes: l.fl, Store: l.st, Clock: l.clock, FS: fs, Dir: dir + "/scrub", Adopt: adopt(l.st), Idle: l.st.Idle, Staged: l.st.Staged,
+	l.scrub, err = scrub.New(w.ctx, scrub.Config{Nodes: l.fl, Store: l.st, Clock: l.clock, FS: fs, Dir: dir + "/scrub", Adopt: adopt(l.st), Idle: l.st.Idle, Staged: l.st.Staged, Clients: l.st.Clients,
 		Every: time.Hour, List: 5 * time.Minute, Again: lostAgain, Settle: time.Minute, Suspect: 4 * time.Minute, After: 10 * time.Minute,
 		Audits: 2000, Log: w.log})
 	if err != nil || !w.Loops {

@@ -33,7 +33,7 @@ func (e *Engine) openCare(ctx context.Context) (err error) {
 	f := e.c.File
 	e.scrub, err = scrub.New(ctx, scrub.Config{Nodes: caredFor{e.Fleet}, Store: e.Store, Clock: e.clock, FS: e.c.FS, Dir: filepath.Join(f.Dir, scrubDir),
 		Every: time.Duration(f.Scrub.Every), List: time.Duration(f.Scrub.Listing), After: time.Duration(f.Repair.After),
-		Adopt: e.adopt, Idle: e.Store.Idle, Staged: e.Store.Staged, Visit: e.visit, Log: e.c.Log, Registry: e.c.Registry})
+		Adopt: e.adopt, Idle: e.Store.Idle, Staged: e.Store.Staged, Clients: e.Store.Clients, Visit: e.visit, Log: e.c.Log, Registry: e.c.Registry})
 	return err
 }
 
