@@ -95,20 +95,28 @@ func TestCompactionSpendsWhatItMoves(t *testing.T) {
 // TestCompactionLeavesWhatANodeCannotAfford, and goes on with the rest.
 func TestCompactionLeavesWhatANodeCannotAfford(t *testing.T) {
 	collecting(t, 3, "1+1", func(t *testing.T, r *rig, _ *rootFile) {
-		for i := range 8 {
+		const packs = 12
+		for i := range packs {
 			must(t, r.put(fmt.Sprint(i), content(uint64(i), tinyPack)))
 			r.rest()
 		}
-		a := &allowed{poor: r.nodes[0].ID}
+		row, err := r.Pack(r.packsOf("0")[0])
+		must(t, err)
+		a := &allowed{}
+		for _, l := range row.At {
+			if l.Index == 0 { // which is where it is read from
+				a.poor = l.Node
+			}
+		}
 		out := r.compact(Compaction{Traffic: a})
 		if out.Dear == 0 || out.Packs == 0 || a.reads[a.poor] > 0 {
 			t.Errorf("%+v, read %v", out, a.reads)
 		}
-		a.none = true
+		a.poor, a.none = cairn.NodeID{}, true
 		if _, err := r.Compact(t.Context(), Compaction{Traffic: a, Want: everything}, nil); !errors.Is(err, cairn.ErrFull) {
 			t.Errorf("nothing may be put: %v", err)
 		}
-		for i := range 8 {
+		for i := range packs {
 			r.want(fmt.Sprint(i), content(uint64(i), tinyPack))
 		}
 	})
