@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"time"
 
 	"github.com/cairn-storage/cairn"
 	"github.com/cairn-storage/cairn/backends"
@@ -25,6 +26,10 @@ func (f listOmits) List(ctx context.Context, dir string) iter.Seq2[backends.Entr
 	}
 }
 
+// namesPerSecond is how fast a listing is at most: one without end of which
+// another ill leaves out every name would else take no time, and never end.
+const namesPerSecond = 1 << 11
+
 // listInvents names shards of packs that never were after those that are, as
 // many as most says; negative for no end.
 type listInvents struct {
@@ -40,6 +45,12 @@ func (f listInvents) List(ctx context.Context, dir string) iter.Seq2[backends.En
 			}
 		}
 		for i := 0; f.most < 0 || i < f.most; i++ {
+			if i%namesPerSecond == namesPerSecond-1 {
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+			}
 			if err := ctx.Err(); err != nil {
 				yield(backends.Entry{}, err)
 				return

@@ -106,6 +106,9 @@ func (w *World) mend() error {
 	if err := w.whole(); err != nil {
 		return err
 	}
+	if err := w.spared(); err != nil {
+		return err
+	}
 	if err := w.coded(); err != nil {
 		return err
 	}
@@ -129,6 +132,20 @@ func (w *World) mend() error {
 		return err
 	}
 	return w.weakest()
+}
+
+// spared takes those from the doomed packs that have come back from nodes that
+// the index did not know to have them, as they were silent when it was made.
+func (w *World) spared() error {
+	for row, err := range w.life.st.Packs(cairn.PackID{}) {
+		if err != nil {
+			return err
+		}
+		if w.doomed[row.Params.ID] && len(w.life.fl.Verify(w.ctx, row.Params, row.At)) >= row.Params.Coding.K {
+			delete(w.doomed, row.Params.ID)
+		}
+	}
+	return nil
 }
 
 // weakest notes how many nodes the packs bear that uploads in progress keep from
