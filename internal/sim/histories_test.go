@@ -50,6 +50,14 @@ func TestHistories(t *testing.T) {
 		{"the index is made again while a node that lists without end answers no more",
 			Setup{Seed: 40659, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{4}, PackSize: 256 << 10, Settle: 600 * time.Second, Most: 1 << 20},
 			[]Step{{Do: Ail, Node: 4, Ill: ListEndless, Share: 0.5}, {Do: Ail, Node: 4, Ill: Hangs, Share: 0.2}, {Do: Pull, Percent: 50}}},
+		{"a write that nobody looks at between two gateways that burn",
+			Setup{Seed: 200941, Coding: "2+2", Nodes: 5, Operators: 5, Bad: []int{1}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
+			[]Step{{Do: Flush}, {Do: Light, Fuse: Fuse{At: 18, How: 1, Percent: 50}}, {Do: Put, Key: 5, Size: 5983, Content: 9517177763480956258}, {Do: Burn},
+				{Do: Light, Fuse: Fuse{At: 22, How: 1, Percent: 100}}, {Do: Put, Key: 5, Size: 8710, Content: 7307004049430306413}, {Do: Burn, Node: 3}}},
+		{"the index is made again while every clean node is silent, and a pack coded for fewer is still staged",
+			Setup{Seed: 301182, Coding: "4+3", Nodes: 7, Operators: 7, Bad: []int{1, 4, 3}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
+			[]Step{{Do: Ail, Node: 3, Ill: Drips, Share: 0.5}, {Do: Pass, For: 660 * time.Second}, {Do: Put, Key: 3, Size: 65536, Content: 8178203211258847137, Unknown: true},
+				{Do: LoseIndex, N: 7, Percent: 100}}},
 	} {
 		if race.On && i%4 != 0 {
 			continue
