@@ -20,10 +20,11 @@ const waitMost = 5 * time.Second
 
 // Limit lets at most n calls (at least 1) run on r at once. Others wait, no
 // longer than their ctx. Calls of the background (see Background) wait behind all
-// others, one of them at a time no longer than waitMost, and while there are, or were a moment ago, calls of clients, one of the
-// background runs at a time: what it has on the line is in the way of every answer
-// behind it. A listing holds its slot only while the node works for it, not while
-// its consumer does, so that a consumer may call r.
+// others, one of them at a time no longer than waitMost, and while there are, or
+// were a moment ago, calls of clients, one of the background runs at a time: what
+// it has on the line is in the way of every answer behind it. A listing holds its
+// slot only while the node works for it, not while its consumer does, so that a
+// consumer may call r.
 func Limit(r Remote, n int) Remote {
 	l := &limit{most: max(n, 1)}
 	l.Around = Around{Inner: r, Do: l.do}

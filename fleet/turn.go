@@ -3,16 +3,14 @@ package fleet
 import (
 	"context"
 	"time"
+
+	"github.com/cairn-storage/cairn/backends"
 )
 
 // turnMost is how long a turn keeps the next from its own: a node that takes a
 // shard as slowly as that bursts nothing, whether disk or line, and one that hangs
-// must not keep the others from theirs.
+// must not keep the others from theirs. No rest after a turn is longer either.
 const turnMost = 500 * time.Millisecond
-
-// turnRests is how many times as long as a turn the rest after it is, turnMost at
-// most.
-const turnRests = 3
 
 // turn is one of the puts of a pack that nobody waits for. Each begins when the
 // one before has ended and a rest is over, or turnMost after it began: all
@@ -64,7 +62,8 @@ func (t *turn) over(ctx context.Context) error {
 	defer long.Stop()
 	select {
 	case <-t.ended:
-		return pause(ctx, min(turnRests*t.took, turnMost), nil)
+		backends.Rest(ctx, t.took, turnMost)
+		return ended(ctx)
 	case <-long.C:
 		return nil
 	case <-ctx.Done():

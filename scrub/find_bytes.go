@@ -9,16 +9,13 @@ import (
 	"time"
 
 	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/index"
 )
 
-// While clients are served, a node is left alone after each shard that was read
-// for yieldRests times as long as that took, at most yieldMost: seven nodes read
-// at once keep two cores busy with what nobody waits for.
-const (
-	yieldRests = 3
-	yieldMost  = time.Second
-)
+// restMost is the longest rest after a shard that was read while clients are
+// served: seven nodes read at once keep two cores busy with what nobody waits for.
+const restMost = time.Second
 
 // findBytes reads shards whole, on all nodes at once, one at a time on each.
 func (s *Scrub) findBytes(ctx context.Context, nodes []cairn.NodeID, r Request, m *meter) error {
@@ -111,7 +108,7 @@ func (s *Scrub) findShards(ctx context.Context, id cairn.NodeID, row index.PackR
 // yield rests after work that took so long, if clients are served.
 func (s *Scrub) yield(ctx context.Context, took time.Duration) {
 	if s.c.Clients != nil && s.c.Clients() {
-		s.wait(ctx, min(yieldRests*took, yieldMost), nil, nil)
+		backends.Rest(ctx, took, restMost)
 	}
 }
 

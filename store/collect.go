@@ -30,8 +30,8 @@ type Doomed struct {
 	Packs int   `json:"doomed_packs"`
 	Bytes int64 `json:"doomed_bytes"` // of files on nodes
 	// Packs by what they wait for: a record that they are retired (a reader, a
-	// stage, an older root, the next round, or the next write), a root that says so on every node,
-	// the grace, a node that does not confirm.
+	// stage, an older root, the next round, or the next write), a root that says
+	// so on every node, the grace, a node that does not confirm.
 	Retiring int `json:"waiting_for_record"`
 	Rootless int `json:"waiting_for_root"`
 	InGrace  int `json:"waiting_for_grace"`

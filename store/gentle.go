@@ -16,7 +16,7 @@ import (
 // on a disk of 30 MB/s. So while clients are served
 //
 //   - a stage of moved frames is synced every syncStep bytes, and the disk left
-//     alone for rests times as long as that took (rewriter.sync),
+//     alone for a while (rewriter.sync, backends.Rest),
 //   - one such pack leaves the machine at a time, one shard after the other, the
 //     next after such a rest (fleet.Scatter of a background context),
 //   - and what is read waits behind clients' calls on each node, and takes no
@@ -36,9 +36,7 @@ const (
 	// all of the machine: longer than a client takes from one small object to the
 	// next.
 	quietAfter = time.Second
-	// rests is how many times as long as a step a rest is.
-	rests = 3
-	// restMost is the longest rest: a disk that hangs does not hang longer for it.
+	// restMost is the longest rest.
 	restMost = time.Second
 	// aheadOfNodes is how many packs wait for nodes when the next is written.
 	aheadOfNodes = 2
@@ -110,12 +108,9 @@ func (w *rewriter) sync() error {
 	if w.urgent || !w.s.yields() {
 		return nil
 	}
-	t := time.NewTimer(min(rests*time.Since(start), restMost))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-w.ctx.Done():
-		return fmt.Errorf("store: compact: %w: %w", w.ctx.Err(), cairn.ErrUnavailable)
+	backends.Rest(w.ctx, time.Since(start), restMost)
+	if err := w.ctx.Err(); err != nil {
+		return fmt.Errorf("store: compact: %w: %w", err, cairn.ErrUnavailable)
 	}
+	return nil
 }

@@ -91,8 +91,9 @@ func draw(d *rand.Rand, s Setup, v Verb) []Step {
 		t.Percent = []int{0, 50, 100}[d.IntN(3)]
 	case LoseIndex:
 		t.Percent = []int{0, 50, 100}[d.IntN(3)]
-		t.N = int(hash(s.Seed, "silent", t.Percent) % uint64(2*s.Nodes)) // mostly more than may be lost, or none
-		if t.N > s.Nodes {
+		// Of none to all nodes, half the time of none. No draw, so that the steps
+		// after it stay what they were.
+		if t.N = int(hash(s.Seed, "silent", t.Percent) % uint64(2*s.Nodes)); t.N > s.Nodes {
 			t.N = 0
 		}
 	case Restart:

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cairn-storage/cairn/internal/race"
 )
 
 // script does each thing that changes the disk or a node at least once: small
@@ -49,7 +51,7 @@ func TestPoints(t *testing.T) {
 	if os.Getenv("CAIRN_LONG") != "" {
 		every = 1
 	}
-	if slowness > 1 {
+	if race.On {
 		every *= 40
 	}
 	var points, tried, lost atomic.Int64

@@ -35,7 +35,7 @@ func (e *Engine) remark(ctx context.Context, r backends.Remote, n pack.Node) (wh
 	}
 	err = e.mark(ctx, w, n)
 	if _, again := e.holds(ctx, r, n); again != nil {
-		err = errors.Join(again, w.Delete(ctx, layout.MarkerName))
+		err = errors.Join(again, w.Delete(context.WithoutCancel(ctx), layout.MarkerName)) // also when ctx is why
 	}
 	if cerr := closeRemote(w); err == nil {
 		err = cerr
