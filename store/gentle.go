@@ -59,7 +59,8 @@ func (p *presence) enter() (leave func()) {
 
 // here reports whether a client is served now, or was within quietAfter.
 func (p *presence) here() bool {
-	return p.running.Load() > 0 || time.Now().UnixNano()-p.left.Load() < int64(quietAfter)
+	ago := time.Now().UnixNano() - p.left.Load() // less than nothing where the clock was set back
+	return p.running.Load() > 0 || ago >= 0 && ago < int64(quietAfter)
 }
 
 // Clients reports whether a client's PUT or GET is served now, or was within a
