@@ -52,7 +52,7 @@ func (f *Fleet) candidates(up bool, now time.Time) []layout.Candidate {
 // ErrUnavailable while no node is there, and while only one is left of several:
 // a pack is safer in the stage than alone on a node.
 func (f *Fleet) Coding(want string) (cairn.Coding, error) {
-	nodes := f.candidates(false, time.Now())
+	nodes := f.presumed(f.candidates(false, time.Now()))
 	takes, members, held := 0, 0, 0
 	for _, c := range nodes {
 		if c.Weight > 0 {

@@ -1,6 +1,11 @@
 package fleet
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/cairn-storage/cairn/layout"
+)
 
 // userReserve is the share of a node that user data leaves free, in percent:
 // records must find room, or nothing could ever be deleted.
@@ -105,4 +110,33 @@ func (n *node) roomy() float64 {
 		return float64(above)
 	}
 	return float64(free) / 64
+}
+
+// presumed is nodes with the median room of those that told theirs for each that
+// has not told and has no limit: after a start that is a node which does not
+// answer yet, and the guess of unknownRoom would make new packs weaker where the
+// others are far larger.
+func (f *Fleet) presumed(nodes []layout.Candidate) []layout.Candidate {
+	var rooms []float64
+	var silent []int
+	for i, c := range nodes {
+		n := f.node(c.Node)
+		if n == nil {
+			continue
+		}
+		switch _, _, known := n.space(); {
+		case known:
+			rooms = append(rooms, c.Weight)
+		case n.Capacity == 0 && c.Weight > 0:
+			silent = append(silent, i)
+		}
+	}
+	if len(rooms) == 0 {
+		return nodes
+	}
+	slices.Sort(rooms)
+	for _, i := range silent {
+		nodes[i].Weight = max(nodes[i].Weight, rooms[len(rooms)/2])
+	}
+	return nodes
 }

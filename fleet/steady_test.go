@@ -53,6 +53,28 @@ func TestADoubtMakesNoPackWeaker(t *testing.T) {
 	}
 }
 
+// TestANodeThatHasNotToldItsRoomMakesNoPackWeaker: as after a start with a node
+// that does not answer. One with a limit counts with that.
+func TestANodeThatHasNotToldItsRoomMakesNoPackWeaker(t *testing.T) {
+	for _, c := range []struct {
+		limit uint64 // of the silent node
+		want  string
+	}{{0, "2+1"}, {1 << 30, "1+1"}} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, 2)
+			synctest.Wait()
+			n := r.addNode()
+			n.Capacity = c.limit
+			n.setInstead(func(context.Context, backends.Call) error { return cairn.ErrUnavailable })
+			r.set(r.nodes...)
+			synctest.Wait()
+			if got, err := r.Coding("auto"); err != nil || got != coding(c.want) {
+				t.Errorf("limit %d: %v, %v; want %s", c.limit, got, err, c.want)
+			}
+		})
+	}
+}
+
 // TestADoubtedNodeTakesShardsWhereItIsNeeded, and few where others suffice.
 func TestADoubtedNodeTakesShardsWhereItIsNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
