@@ -17,6 +17,9 @@ import (
 // refused without waiting for its other end.
 func (h *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	name := local(r.Filepath)
+	if hidden(name) {
+		return nil, syscall.ENOENT
+	}
 	if err := h.s.c.Tap.Before(h.ctx, "open", name); err != nil {
 		return nil, answer(err)
 	}
@@ -64,6 +67,9 @@ func (d *download) Close() error { return d.f.Close() }
 // existing one is never opened for writing.
 func (h *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	name := local(r.Filepath)
+	if hidden(name) {
+		return nil, syscall.ENOENT
+	}
 	if err := h.s.c.Tap.Before(h.ctx, "create", name); err != nil {
 		return nil, answer(err)
 	}

@@ -28,6 +28,13 @@ type house struct {
 func serve(t *testing.T, c contribute.Config) *house {
 	t.Helper()
 	h := &house{dir: t.TempDir(), user: newKey(t), host: newKey(t)}
+	h.start(t, c)
+	return h
+}
+
+// start serves h's directory with c.
+func (h *house) start(t *testing.T, c contribute.Config) {
+	t.Helper()
 	c.Dir, c.HostKey, c.Authorized = h.dir, h.host.Signer, []ssh.PublicKey{h.user.Public()}
 	s, err := contribute.New(c)
 	if err != nil {
@@ -47,7 +54,6 @@ func serve(t *testing.T, c contribute.Config) *house {
 	})
 	h.stop = func() { cancel(); wg.Wait() }
 	t.Cleanup(h.stop)
-	return h
 }
 
 func newKey(t *testing.T) contribute.Key {

@@ -1,12 +1,7 @@
 package contribute_test
 
 import (
-	"context"
-	"net"
-	"sync"
 	"testing"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/cairn-storage/cairn/contribute"
 )
@@ -46,20 +41,7 @@ func TestQuotaHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.stop()
-	s, err := contribute.New(contribute.Config{Dir: h.dir, HostKey: h.host.Signer, Authorized: []ssh.PublicKey{h.user.Public()}, Quota: 100_000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.addr = ln.Addr().String()
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() { s.Serve(ctx, ln) })
+	h.start(t, contribute.Config{Quota: 100_000})
 	_, c = h.enter(t)
 	if err := put(c, "d", make([]byte, 20_000)); err == nil {
 		t.Error("after a restart, a file went past the quota")

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 
 	"github.com/pkg/sftp"
@@ -20,13 +19,16 @@ func replaceable(name string) bool {
 	case "cairn.json", "README.txt", "STATUS.txt":
 		return true
 	}
-	return strings.Contains("/"+name, "/tmp/")
+	return passing(name)
 }
 
 // Filecmd carries out rename, remove and mkdir. Everything else (modes, times,
 // links, removing directories) is refused.
 func (h *session) Filecmd(r *sftp.Request) error {
 	name := local(r.Filepath)
+	if hidden(name) {
+		return syscall.ENOENT
+	}
 	switch r.Method {
 	case "Rename":
 		return h.PosixRename(r)
@@ -51,6 +53,9 @@ func (h *session) Filecmd(r *sftp.Request) error {
 // returns nil when that is on the disk.
 func (h *session) PosixRename(r *sftp.Request) error {
 	from, to := local(r.Filepath), local(r.Target)
+	if hidden(from) || hidden(to) {
+		return syscall.ENOENT
+	}
 	if err := h.s.c.Tap.Before(h.ctx, "rename", to); err != nil {
 		return answer(err)
 	}
@@ -67,6 +72,9 @@ func (h *session) rename(from, to string) error {
 		return err
 	} else if !info.Mode().IsRegular() {
 		return syscall.EACCES
+	}
+	if h.s.trash.keep > 0 && !passing(from) {
+		return syscall.EACCES // whatever is moved out of its name is as good as removed
 	}
 	info, err := h.root.Lstat(to)
 	switch {
@@ -87,6 +95,9 @@ func (h *session) remove(name string) error {
 	}
 	if info.IsDir() {
 		return syscall.EISDIR
+	}
+	if kept, err := h.s.trash.take(h.root, name); kept || err != nil {
+		return err
 	}
 	if err := h.root.Remove(name); err != nil {
 		return err
@@ -129,6 +140,9 @@ func (h *session) StatVFS(*sftp.Request) (*sftp.StatVFS, error) {
 // root) and the listing of a directory.
 func (h *session) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	name := local(r.Filepath)
+	if hidden(name) {
+		return nil, syscall.ENOENT
+	}
 	switch r.Method {
 	case "Stat":
 		return h.one("stat", name, h.root.Stat)
@@ -147,7 +161,11 @@ func (h *session) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 
 // Lstat answers for the name itself, not for what a link points to.
 func (h *session) Lstat(r *sftp.Request) (sftp.ListerAt, error) {
-	return h.one("stat", local(r.Filepath), h.root.Lstat)
+	name := local(r.Filepath)
+	if hidden(name) {
+		return nil, syscall.ENOENT
+	}
+	return h.one("stat", name, h.root.Lstat)
 }
 
 func (h *session) one(op, name string, stat func(string) (fs.FileInfo, error)) (sftp.ListerAt, error) {
@@ -188,6 +206,9 @@ func (l *listing) ListAt(p []fs.FileInfo, _ int64) (int, error) {
 		entries, err := l.d.ReadDir(len(p))
 		n := 0
 		for _, e := range entries {
+			if hidden(path.Join(l.name, e.Name())) {
+				continue
+			}
 			if info, err := l.h.root.Lstat(path.Join(l.name, e.Name())); err == nil {
 				p[n] = info
 				n++

@@ -6,8 +6,8 @@
 // Reading order: server.go (Server and Serve), session.go (one SSH
 // connection: no shell, no forwarding, one subsystem), files.go (reading and
 // writing), names.go (rename, remove, mkdir, stat, list, free space), ledger.go
-// (the quota), keys.go (making keys), tap.go (misbehaving on purpose). It
-// knows nothing of packs, shards and keys: to it a file is bytes.
+// (the quota), trash.go (what was removed), keys.go (making keys), tap.go
+// (misbehaving on purpose). It knows nothing of packs, shards and keys: to it a file is bytes.
 package contribute
 
 import (
@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -30,7 +31,8 @@ type Config struct {
 	HostKey    ssh.Signer      // identifies the server; gateways pin it
 	Authorized []ssh.PublicKey // who may enter
 	User       string          // the only user name that is let in; empty for any
-	Quota      int64           // bytes of files in Dir altogether; 0 leaves the disk as the only limit
+	Quota      int64           // bytes of files in Dir altogether, the trash included; 0 leaves the disk as the only limit
+	Trash      time.Duration   // for how long at least removed files are kept, out of sight; 0 removes them at once
 	Log        *slog.Logger    // nil logs nothing
 	Tap        Tap             // nil behaves well
 }
@@ -41,6 +43,7 @@ type Server struct {
 	log   *slog.Logger
 	ssh   *ssh.ServerConfig
 	space *ledger
+	trash *trash
 
 	// renames makes "the new name is free" and the rename one step. Nothing
 	// waits under it but the disk, and this process alone writes to Dir.
@@ -58,6 +61,9 @@ func New(c Config) (*Server, error) {
 	case c.Quota < 0:
 		return nil, fmt.Errorf("contribute: quota of %d bytes: %w", c.Quota, cairn.ErrInvalid)
 	}
+	if c.Trash < 0 {
+		return nil, fmt.Errorf("contribute: removed files kept for %v: %w", c.Trash, cairn.ErrInvalid)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -73,6 +79,7 @@ func New(c Config) (*Server, error) {
 	if s.space, err = openLedger(root, c.Quota); err != nil {
 		return nil, fmt.Errorf("contribute: measure %s: %w", c.Dir, err)
 	}
+	s.trash = newTrash(c, s.space)
 	s.ssh = &ssh.ServerConfig{
 		ServerVersion:     "SSH-2.0-cairn",
 		PublicKeyCallback: s.authorize,
@@ -99,7 +106,8 @@ const maxConnections = 64
 
 // Serve accepts connections from ln until ctx ends, then closes ln and every
 // connection, and returns nil after the last one has ended. Any other end of
-// ln is returned as its error.
+// ln is returned as its error. Meanwhile it empties the trash of what was kept
+// for long enough.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -108,6 +116,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
 
+	wg.Go(func() { s.trash.watch(ctx) })
 	places := make(chan struct{}, maxConnections)
 	for {
 		c, err := ln.Accept()

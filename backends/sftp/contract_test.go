@@ -12,6 +12,7 @@ import (
 	"github.com/cairn-storage/cairn/backends"
 	"github.com/cairn-storage/cairn/backends/backendtest"
 	"github.com/cairn-storage/cairn/backends/sftp"
+	"github.com/cairn-storage/cairn/contribute"
 )
 
 func TestKeepsTheContract(t *testing.T) {
@@ -19,6 +20,13 @@ func TestKeepsTheContract(t *testing.T) {
 	onEach(t, func(t *testing.T, n *node) {
 		backendtest.Run(t, func(t *testing.T) backends.Remote { return open(t, n.config()) })
 	})
+}
+
+// TestKeepsTheContractWithATrash: a node that keeps what is removed takes nothing
+// from the gateway.
+func TestKeepsTheContractWithATrash(t *testing.T) {
+	n := contributed(t, contribute.Config{Trash: 24 * time.Hour})
+	backendtest.Run(t, func(t *testing.T) backends.Remote { return open(t, n.config()) })
 }
 
 func TestTurnsAndBytes(t *testing.T) {
