@@ -66,7 +66,7 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	}
 	got, err := s.gatherContents(ctx, found)
 	if err != nil {
-		return nil, fmt.Errorf("store: rebuild the index: %w", errors.Join(err, silent))
+		return nil, fmt.Errorf("store: rebuild the index: %w", whileSilent(err, silent))
 	}
 	got.cut = cut
 	released, err := s.c.readReleased()
@@ -117,6 +117,15 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 		s.c.Log.Warn("index made again from nodes", "packs", len(rows), "records", len(changes), "from_journals", rest.records, "silent", silent)
 	}
 	return rest.files, nil
+}
+
+// whileSilent is err, of a read from nodes, as it is meant where silent says that
+// some did not answer: what is wrong where it is listed may be right on those.
+func whileSilent(err, silent error) error {
+	if silent == nil || !errors.Is(err, cairn.ErrCorrupt) {
+		return errors.Join(err, silent)
+	}
+	return fmt.Errorf("%v; start again when more nodes are there: %w", err, errors.Join(cairn.ErrUnavailable, silent))
 }
 
 // complete refuses an index that names packs of which nothing was found while

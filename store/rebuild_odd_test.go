@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"strings"
@@ -90,6 +91,43 @@ func TestTheLastNodeThatListsAPackIsWaitedFor(t *testing.T) {
 			t.Fatalf("it started: %v", err)
 		}
 		r.fates(nil)
+		r.open()
+		for key, data := range want {
+			r.want(key, data)
+		}
+	})
+}
+
+// TestWrongBytesAreNotTheLastWordWhileNodesAreSilent: where the only node that
+// answers has wrong bytes, the index waits for the others, and says so: that is
+// ErrUnavailable, which passes, and not ErrCorrupt, which does not.
+func TestWrongBytesAreNotTheLastWordWhileNodesAreSilent(t *testing.T) {
+	tune, _ := rooted("1+1")
+	simulated(t, 2, tune, func(t *testing.T, r *rig) {
+		want := r.many(t, 0, 20)
+		must(t, r.Flush(t.Context()))
+		r.releaseAll()
+		last := r.nodes[len(r.nodes)-1]
+		for id, places := range r.shards() {
+			row, err := r.Pack(id)
+			must(t, err)
+			for _, l := range places {
+				if name := layout.Path(l.Name(id)); l.Node == last.ID {
+					b, _ := last.mem.Bytes(name)
+					b = bytes.Clone(b)
+					b[row.Params.Length] ^= 1 // of the contents
+					last.mem.SetBytes(name, b)
+				}
+			}
+		}
+		r.close()
+		must(t, index.Destroy(r.fs, indexDir()))
+		r.down(1)
+		err := r.tryOpen()
+		if !errors.Is(err, cairn.ErrUnavailable) || errors.Is(err, cairn.ErrCorrupt) || !strings.Contains(err.Error(), "start again when more nodes are there") {
+			t.Fatalf("with one node silent and one wrong: %v", err)
+		}
+		r.down(0)
 		r.open()
 		for key, data := range want {
 			r.want(key, data)

@@ -58,6 +58,9 @@ func TestHistories(t *testing.T) {
 			Setup{Seed: 301182, Coding: "4+3", Nodes: 7, Operators: 7, Bad: []int{1, 4, 3}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20},
 			[]Step{{Do: Ail, Node: 3, Ill: Drips, Share: 0.5}, {Do: Pass, For: 660 * time.Second}, {Do: Put, Key: 3, Size: 65536, Content: 8178203211258847137, Unknown: true},
 				{Do: LoseIndex, N: 7, Percent: 100}}},
+		{"the index is made again while the only node that answers has wrong bytes",
+			Setup{Seed: 9250, Coding: "2+1", Nodes: 4, Operators: 4, Bad: []int{1}, PackSize: 256 << 10, Settle: 10 * time.Second, Most: 1 << 20, Loops: true},
+			[]Step{{Do: Ail, Node: 1, Ill: ForeignShard, Share: 0.2}, {Do: Put, Key: 6, Size: 96001, Content: 249177960652053248}, {Do: LoseIndex, N: 4}}},
 	} {
 		if race.On && i%4 != 0 {
 			continue
