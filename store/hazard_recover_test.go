@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,47 @@ func TestHazardA3Recover(t *testing.T) {
 		r.want("b", content(2, 3000))
 		r.want("x", content(5, 3000))
 		r.wantErr("y", cairn.ErrNotExist)
+	})
+}
+
+// TestARecoveryGoesOnWithoutWhatRottedOnTheLastNode: one log pack's contents are
+// wrong on the only node that is left. That is told, and accepted or not; it is
+// no end of all recovering.
+func TestARecoveryGoesOnWithoutWhatRottedOnTheLastNode(t *testing.T) {
+	tune, roots := rooted("1+1")
+	simulated(t, 2, tune, func(t *testing.T, r *rig) {
+		step := func(key string, seed uint64) {
+			must(t, r.put(key, content(seed, 3000)))
+			must(t, r.Flush(t.Context()))
+		}
+		step("a", 1)
+		r.checkpoint()
+		step("b", 2)
+		step("c", 3)
+		b := r.base(roots)
+		id := r.logPack(b.CutOff.Number + 1)
+		row, err := r.Pack(id)
+		must(t, err)
+		for _, l := range r.shards()[id] {
+			n := r.nodes[slices.IndexFunc(r.nodes, func(n *rigNode) bool { return n.ID == l.Node })]
+			file, _ := n.mem.Bytes(layout.Path(l.Name(id)))
+			file = bytes.Clone(file)
+			file[row.Params.Length] ^= 1 // of the contents
+			n.mem.SetBytes(layout.Path(l.Name(id)), file)
+		}
+		r.burn()
+		r.down(1)
+		if _, err := r.tryRecover(b); !errors.Is(err, cairn.ErrUnavailable) {
+			t.Fatalf("it is not told: %v", err)
+		}
+		b.AcceptLoss = true
+		out := r.recover(b)
+		if want := b.CutOff.Number + 1; len(out.Holes) != 1 || out.Holes[0].First != want || out.Holes[0].Last != want {
+			t.Errorf("holes are %+v, want %d", out.Holes, want)
+		}
+		r.want("a", content(1, 3000))
+		r.wantErr("b", cairn.ErrNotExist)
+		r.want("c", content(3, 3000))
 	})
 }
 

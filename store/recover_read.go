@@ -45,7 +45,9 @@ func (r *recovering) unread(ctx context.Context, id cairn.PackID, err error) err
 		// number or a pack that records name is found missing.
 		r.c.Log.Warn("a pack is listed, but no file of it verifies; it is left out", "pack", id, "err", err)
 		return nil
-	case errors.Is(err, cairn.ErrUnavailable):
+	case errors.Is(err, cairn.ErrUnavailable), errors.Is(err, cairn.ErrCorrupt):
+		// What is wrong wherever it was read may be right on a node that is silent,
+		// and where none is it is lost: either way a person may go on without it.
 		return r.goOn(fmt.Sprintf("pack %v is listed and cannot be read: %v", id, err))
 	}
 	return fmt.Errorf("pack %v: %w", id, err)
