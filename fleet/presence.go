@@ -70,7 +70,9 @@ func (n *node) show(now time.Time) {
 	l.mu.Lock()
 	state, why := n.word()
 	before := l.shown
-	news := state != "new" && state != before
+	// Down for no reason is a node whose marker was just seen again, as long as the
+	// call that found it lasts.
+	news := state != "new" && state != before && (state != "down" || why != "")
 	if news {
 		l.shown, l.shownFrom = state, now.UTC().Round(0)
 	}
@@ -141,6 +143,9 @@ func (n *node) setUnmounted(err error, missing bool) {
 	}
 	n.link.mu.Lock()
 	news := n.link.unmounted != why
+	if news && err == nil {
+		n.link.why = "" // it was the marker
+	}
 	n.link.unmounted, n.link.unmarked = why, missing
 	n.link.mu.Unlock()
 	if news {

@@ -117,6 +117,28 @@ func TestHazardB17OnlyObservedTimeMakesGone(t *testing.T) {
 	})
 }
 
+// TestMountedAgainIsNotDown: between the marker that was seen again and the end of
+// the call that saw it, nobody is told that the node is down for want of it.
+func TestMountedAgainIsNotDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := &notices{}
+		r := newRig(t, 2, told.tune, unwatched)
+		n := r.node(r.nodes[0].ID)
+		n.setUnmounted(cairn.ErrNotExist, true)
+		for range breakAfter {
+			n.link.result(time.Now(), true, false, cairn.ErrNotExist)
+		}
+		n.show(time.Now())
+		n.setUnmounted(nil, false)
+		n.show(time.Now())
+		n.link.result(time.Now(), false, true, nil)
+		n.show(time.Now())
+		if all := told.took(); len(all) != 2 || !strings.Contains(all[0], "is offline: ") || !strings.HasSuffix(all[1], "is ok") {
+			t.Errorf("%q", all)
+		}
+	})
+}
+
 // TestHazardB7NoMarkerIsOffline: the node answers and shows no marker, or that of
 // another. It is said at once, it gets nothing, nothing counts as missing, and
 // when it is mounted again all goes on.
