@@ -78,6 +78,7 @@ func TestSeedsBeyond(t *testing.T) {
 }
 
 func one(t *testing.T, s Setup) {
+	defer playing.begin(&s)()
 	r := Play(t, s, NewPlan(s, *length), logger())
 	total.add(r)
 	report(t, r)
