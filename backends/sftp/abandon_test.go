@@ -1,6 +1,7 @@
 package sftp_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -143,9 +144,21 @@ func TestCallerMayReuseItsBufferAfterACancelledPut(t *testing.T) {
 
 func TestCloseEndsEverything(t *testing.T) {
 	onEach(t, func(t *testing.T, n *node) {
-		before := runtime.NumGoroutine()
+		// A first visit, so that a server in this process has begun all it does.
 		r, err := sftp.Open(t.Context(), n.config())
 		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = r.Stat(t.Context(), "packs/0")
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the first visit ends", func() bool {
+			stacks := make([]byte, 1<<20)
+			return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("golang.org/x/crypto/ssh."))
+		})
+		before := runtime.NumGoroutine()
+		if r, err = sftp.Open(t.Context(), n.config()); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 40 { // more than are held
