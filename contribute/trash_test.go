@@ -80,6 +80,13 @@ func (b *bin) holds(name string) (n int) {
 	return n
 }
 
+// used is what counts against the quota, bytes.
+func (b *bin) used() int64 {
+	b.trash.space.mu.Lock()
+	defer b.trash.space.mu.Unlock()
+	return b.trash.space.used
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -97,12 +104,12 @@ func TestHazardC13TrashStaysForItsTime(t *testing.T) {
 		b.after(10 * time.Minute)
 		b.remove("packs/ab/y")
 		b.after(kept - 20*time.Minute)
-		if b.holds("x") != 1 || b.holds("y") != 1 || b.trash.space.used != 2000 {
-			t.Errorf("before its time: %d and %d files, %d bytes counted", b.holds("x"), b.holds("y"), b.trash.space.used)
+		if b.holds("x") != 1 || b.holds("y") != 1 || b.used() != 2000 {
+			t.Errorf("before its time: %d and %d files, %d bytes counted", b.holds("x"), b.holds("y"), b.used())
 		}
 		b.after(3 * time.Hour)
-		if b.holds("x") != 0 || b.holds("y") != 0 || b.trash.space.used != 0 {
-			t.Errorf("after its time: %d and %d files, %d bytes counted", b.holds("x"), b.holds("y"), b.trash.space.used)
+		if b.holds("x") != 0 || b.holds("y") != 0 || b.used() != 0 {
+			t.Errorf("after its time: %d and %d files, %d bytes counted", b.holds("x"), b.holds("y"), b.used())
 		}
 	})
 }

@@ -128,6 +128,7 @@ func TestJunkAmongRootsIsBounded(t *testing.T) {
 		k := w.keeper(w.config(durable.NewMem(), w.gate))
 		k.Start()
 		must(t, k.Root(t.Context(), name(w.nodes...)))
+		synctest.Wait() // visits that were under way have ended
 		n := w.nodes[0]
 		for i := range 600 {
 			n.mem.SetBytes(fmt.Sprintf("%s/%016x-%032x", layout.RootsDir, 1000+i, i), []byte("junk"))
