@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,11 +18,8 @@ import (
 // refused without waiting for its other end.
 func (h *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	name := local(r.Filepath)
-	if hidden(name) {
-		return nil, syscall.ENOENT
-	}
-	if err := h.s.c.Tap.Before(h.ctx, "open", name); err != nil {
-		return nil, answer(err)
+	if err := h.begin("open", name); err != nil {
+		return nil, err
 	}
 	f, err := h.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -47,8 +45,8 @@ type download struct {
 
 // ReadAt reads what is asked for and lets the tap see it.
 func (d *download) ReadAt(p []byte, off int64) (int, error) {
-	if err := d.h.s.c.Tap.Before(d.h.ctx, "read", d.name); err != nil {
-		return 0, answer(err)
+	if err := d.h.begin("read", d.name); err != nil {
+		return 0, err
 	}
 	n, err := d.f.ReadAt(p, off)
 	if n > 0 {
@@ -67,11 +65,8 @@ func (d *download) Close() error { return d.f.Close() }
 // existing one is never opened for writing.
 func (h *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	name := local(r.Filepath)
-	if hidden(name) {
-		return nil, syscall.ENOENT
-	}
-	if err := h.s.c.Tap.Before(h.ctx, "create", name); err != nil {
-		return nil, answer(err)
+	if err := h.begin("create", name); err != nil {
+		return nil, err
 	}
 	if flags := r.Pflags(); !flags.Creat || flags.Append {
 		return nil, syscall.EACCES
@@ -98,7 +93,7 @@ type upload struct {
 // WriteAt takes the growth from the quota first, so that the quota holds
 // whatever the order of concurrent writes.
 func (u *upload) WriteAt(p []byte, off int64) (int, error) {
-	if err := u.h.s.c.Tap.Before(u.h.ctx, "write", u.name); err != nil {
+	if err := u.h.begin("write", u.name); err != nil {
 		return 0, u.fail(err)
 	}
 	if off < 0 || off+int64(len(p)) < off {
@@ -157,7 +152,7 @@ func (u *upload) Close() error {
 		}
 		return nil
 	}
-	err := u.h.s.c.Tap.Before(u.h.ctx, "close", u.name)
+	err := u.h.begin("close", u.name)
 	if err == nil {
 		err = u.f.Sync()
 	}
@@ -168,6 +163,16 @@ func (u *upload) Close() error {
 		return failed
 	}
 	return answer(err)
+}
+
+// begin comes before every operation on names: the trash is not there, and the
+// tap, which is given the last name, may delay or refuse it. Its error is what the
+// client is told.
+func (h *session) begin(op string, names ...string) error {
+	if slices.ContainsFunc(names, hidden) {
+		return syscall.ENOENT
+	}
+	return answer(h.s.c.Tap.Before(h.ctx, op, names[len(names)-1]))
 }
 
 // local is the name below the root of a clean absolute path.

@@ -87,6 +87,16 @@ func (h *house) enter(t *testing.T) (*ssh.Client, *sftp.Client) {
 	return conn, c
 }
 
+// free is the space that is told, bytes.
+func free(t *testing.T, c *sftp.Client) uint64 {
+	t.Helper()
+	vfs, err := c.StatVFS(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vfs.FreeSpace()
+}
+
 func put(c *sftp.Client, name string, data []byte) error {
 	f, err := c.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {

@@ -21,7 +21,14 @@ func openLedger(root *os.Root, quota int64) (*ledger, error) {
 	if quota == 0 {
 		return l, nil
 	}
-	err := fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
+	var err error
+	_, l.used, err = measure(root, ".")
+	return l, err
+}
+
+// measure is how many regular files are below dir, and their bytes.
+func measure(root *os.Root, dir string) (files int, bytes int64, err error) {
+	err = fs.WalkDir(root.FS(), dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -29,10 +36,11 @@ func openLedger(root *os.Root, quota int64) (*ledger, error) {
 		if err != nil {
 			return err
 		}
-		l.used += info.Size()
+		files++
+		bytes += info.Size()
 		return nil
 	})
-	return l, err
+	return files, bytes, err
 }
 
 // take claims n bytes, or returns ENOSPC and claims none.

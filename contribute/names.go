@@ -26,20 +26,17 @@ func replaceable(name string) bool {
 // links, removing directories) is refused.
 func (h *session) Filecmd(r *sftp.Request) error {
 	name := local(r.Filepath)
-	if hidden(name) {
-		return syscall.ENOENT
-	}
 	switch r.Method {
 	case "Rename":
 		return h.PosixRename(r)
 	case "Remove":
-		if err := h.s.c.Tap.Before(h.ctx, "remove", name); err != nil {
-			return answer(err)
+		if err := h.begin("remove", name); err != nil {
+			return err
 		}
 		return answer(h.remove(name))
 	case "Mkdir":
-		if err := h.s.c.Tap.Before(h.ctx, "mkdir", name); err != nil {
-			return answer(err)
+		if err := h.begin("mkdir", name); err != nil {
+			return err
 		}
 		if err := h.root.Mkdir(name, 0o700); err != nil {
 			return answer(err)
@@ -53,11 +50,8 @@ func (h *session) Filecmd(r *sftp.Request) error {
 // returns nil when that is on the disk.
 func (h *session) PosixRename(r *sftp.Request) error {
 	from, to := local(r.Filepath), local(r.Target)
-	if hidden(from) || hidden(to) {
-		return syscall.ENOENT
-	}
-	if err := h.s.c.Tap.Before(h.ctx, "rename", to); err != nil {
-		return answer(err)
+	if err := h.begin("rename", from, to); err != nil {
+		return err
 	}
 	if err := h.rename(from, to); err != nil {
 		return answer(err)
@@ -73,7 +67,7 @@ func (h *session) rename(from, to string) error {
 	} else if !info.Mode().IsRegular() {
 		return syscall.EACCES
 	}
-	if h.s.trash.keep > 0 && !passing(from) {
+	if h.s.trash != nil && !passing(from) {
 		return syscall.EACCES // whatever is moved out of its name is as good as removed
 	}
 	info, err := h.root.Lstat(to)
@@ -96,8 +90,8 @@ func (h *session) remove(name string) error {
 	if info.IsDir() {
 		return syscall.EISDIR
 	}
-	if kept, err := h.s.trash.take(h.root, name); kept || err != nil {
-		return err
+	if h.s.trash != nil && !passing(name) {
+		return h.s.trash.take(h.root, name)
 	}
 	if err := h.root.Remove(name); err != nil {
 		return err
@@ -121,8 +115,8 @@ func (h *session) syncDir(dir string) error {
 // StatVFS tells the quota as the size of the disk, or the disk's own numbers
 // where that leaves less.
 func (h *session) StatVFS(*sftp.Request) (*sftp.StatVFS, error) {
-	if err := h.s.c.Tap.Before(h.ctx, "statvfs", "."); err != nil {
-		return nil, answer(err)
+	if err := h.begin("statvfs", "."); err != nil {
+		return nil, err
 	}
 	free, total, err := h.s.space.room(h.s.c.Dir)
 	if err != nil {
@@ -140,15 +134,12 @@ func (h *session) StatVFS(*sftp.Request) (*sftp.StatVFS, error) {
 // root) and the listing of a directory.
 func (h *session) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	name := local(r.Filepath)
-	if hidden(name) {
-		return nil, syscall.ENOENT
-	}
 	switch r.Method {
 	case "Stat":
 		return h.one("stat", name, h.root.Stat)
 	case "List":
-		if err := h.s.c.Tap.Before(h.ctx, "list", name); err != nil {
-			return nil, answer(err)
+		if err := h.begin("list", name); err != nil {
+			return nil, err
 		}
 		d, err := h.root.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 		if err != nil {
@@ -161,16 +152,12 @@ func (h *session) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 
 // Lstat answers for the name itself, not for what a link points to.
 func (h *session) Lstat(r *sftp.Request) (sftp.ListerAt, error) {
-	name := local(r.Filepath)
-	if hidden(name) {
-		return nil, syscall.ENOENT
-	}
-	return h.one("stat", name, h.root.Lstat)
+	return h.one("stat", local(r.Filepath), h.root.Lstat)
 }
 
 func (h *session) one(op, name string, stat func(string) (fs.FileInfo, error)) (sftp.ListerAt, error) {
-	if err := h.s.c.Tap.Before(h.ctx, op, name); err != nil {
-		return nil, answer(err)
+	if err := h.begin(op, name); err != nil {
+		return nil, err
 	}
 	info, err := stat(name)
 	if err != nil {

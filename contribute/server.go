@@ -7,7 +7,8 @@
 // connection: no shell, no forwarding, one subsystem), files.go (reading and
 // writing), names.go (rename, remove, mkdir, stat, list, free space), ledger.go
 // (the quota), trash.go (what was removed), keys.go (making keys), tap.go
-// (misbehaving on purpose). It knows nothing of packs, shards and keys: to it a file is bytes.
+// (misbehaving on purpose). It knows nothing of packs, shards and keys: to it a
+// file is bytes.
 package contribute
 
 import (
@@ -32,7 +33,7 @@ type Config struct {
 	Authorized []ssh.PublicKey // who may enter
 	User       string          // the only user name that is let in; empty for any
 	Quota      int64           // bytes of files in Dir altogether, the trash included; 0 leaves the disk as the only limit
-	Trash      time.Duration   // for how long at least removed files are kept, out of sight; 0 removes them at once
+	Trash      time.Duration   // for how long at least removed files are kept, out of sight; 0 removes them at once and leaves what is kept
 	Log        *slog.Logger    // nil logs nothing
 	Tap        Tap             // nil behaves well
 }
@@ -43,7 +44,7 @@ type Server struct {
 	log   *slog.Logger
 	ssh   *ssh.ServerConfig
 	space *ledger
-	trash *trash
+	trash *trash // nil where what is removed is gone
 
 	// renames makes "the new name is free" and the rename one step. Nothing
 	// waits under it but the disk, and this process alone writes to Dir.
@@ -60,8 +61,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("contribute: nobody is authorized: %w", cairn.ErrInvalid)
 	case c.Quota < 0:
 		return nil, fmt.Errorf("contribute: quota of %d bytes: %w", c.Quota, cairn.ErrInvalid)
-	}
-	if c.Trash < 0 {
+	case c.Trash < 0:
 		return nil, fmt.Errorf("contribute: removed files kept for %v: %w", c.Trash, cairn.ErrInvalid)
 	}
 	if c.Log == nil {
@@ -79,7 +79,9 @@ func New(c Config) (*Server, error) {
 	if s.space, err = openLedger(root, c.Quota); err != nil {
 		return nil, fmt.Errorf("contribute: measure %s: %w", c.Dir, err)
 	}
-	s.trash = newTrash(c, s.space)
+	if c.Trash > 0 {
+		s.trash = &trash{dir: c.Dir, keep: c.Trash, space: s.space, log: c.Log}
+	}
 	s.ssh = &ssh.ServerConfig{
 		ServerVersion:     "SSH-2.0-cairn",
 		PublicKeyCallback: s.authorize,
@@ -107,8 +109,15 @@ const maxConnections = 64
 // Serve accepts connections from ln until ctx ends, then closes ln and every
 // connection, and returns nil after the last one has ended. Any other end of
 // ln is returned as its error. Meanwhile it empties the trash of what was kept
-// for long enough.
+// for long enough; a Server with a trash serves one listener at a time.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	if s.trash != nil {
+		if err := s.trash.open(ctx); err != nil {
+			_ = ln.Close() // nobody was served
+			return fmt.Errorf("contribute: trash: %w", err)
+		}
+		defer s.trash.close()
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -116,7 +125,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
 
-	wg.Go(func() { s.trash.watch(ctx) })
+	if s.trash != nil {
+		wg.Go(func() { s.trash.watch(ctx) })
+	}
 	places := make(chan struct{}, maxConnections)
 	for {
 		c, err := ln.Accept()

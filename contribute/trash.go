@@ -8,48 +8,59 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/cairn-storage/cairn"
+	"github.com/cairn-storage/cairn/internal/durable"
+	"github.com/cairn-storage/cairn/internal/observed"
 )
 
 // trashDir is where removed files lie, below the served directory, so that a
 // rename takes them there. Clients do not see it.
 const trashDir = ".trash"
 
-// observedName is a file in trashDir: the seconds for which this directory has
-// been served, as text.
+// observedName is the file of its clock, in trashDir.
 const observedName = "observed"
 
-// tick is how often observed time is noted and old trash looked for.
-const tick = time.Hour
+// passEvery is how often old trash is looked for.
+const passEvery = time.Hour
 
 // trash keeps what clients remove for at least keep, whatever happens meanwhile: a
 // full disk, a quota that is used up, a clock that is wrong. Who took the
 // gateway's key can fill a node and remove everything on it, and nothing is gone
 // before the operator could learn of it.
 //
-// Time is observed time: that for which a server ran on this directory. A machine
-// whose clock starts in 1970 and jumps to today has observed a minute.
-// Each file lies at its old path below a directory named after the hour of its
-// removal, so that a person can put it back with mv.
+// Time is observed time, that for which a server ran here: a machine whose clock
+// starts in 1970 and jumps to today has observed a minute. Each file lies at its
+// old path below a directory named after the hour of its removal, so that a person
+// can put it back with mv.
 type trash struct {
 	dir   string
-	keep  time.Duration // 0: what is removed is gone
+	keep  time.Duration
 	space *ledger
 	log   *slog.Logger
+	clock *observed.Clock // while it is open
 
-	// mu is held while the trash is looked at and changed: nothing waits under it
-	// but the disk.
-	mu      sync.Mutex
-	unsaved time.Duration // observed and not in the file
-	since   time.Time     // up to which unsaved counts
+	// taking makes "the new name is free" and the rename one step. Nothing waits
+	// under it but the disk.
+	taking sync.Mutex
 }
 
-func newTrash(c Config, space *ledger) *trash {
-	return &trash{dir: c.Dir, keep: c.Trash, space: space, log: c.Log, since: time.Now()}
+// open lets time go on where it was noted last. Until something is removed there
+// is no directory to note it in, and nothing it would count for.
+func (t *trash) open(ctx context.Context) (err error) {
+	t.clock, err = observed.Open(ctx, durable.OS(), filepath.Join(t.dir, trashDir, observedName))
+	return err
+}
+
+func (t *trash) close() {
+	if err := t.clock.Close(); err != nil && !errors.Is(err, cairn.ErrNotExist) {
+		t.log.Warn("contribute: what is in the trash is kept for longer", "err", err)
+	}
 }
 
 // hidden reports whether name is in the trash or is it. Where names differ in
@@ -66,141 +77,96 @@ func passing(name string) bool {
 	return strings.Contains("/"+name, "/tmp/") || strings.HasSuffix(name, ".partial")
 }
 
-// take moves the file at name into the trash and reports whether it did: false
-// is that the file is nothing to keep, and the caller removes it.
-func (t *trash) take(root *os.Root, name string) (bool, error) {
-	if t.keep == 0 || passing(name) {
-		return false, nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c, err := t.look(root)
-	if err != nil {
-		return false, err
-	}
-	to := path.Join(trashDir, slotName(c.now), name)
+// take moves the file at name into the trash.
+func (t *trash) take(root *os.Root, name string) error {
+	t.taking.Lock()
+	defer t.taking.Unlock()
+	to := path.Join(trashDir, slotName(t.hour()), name)
 	if err := root.MkdirAll(path.Dir(to), 0o700); err != nil {
-		return false, err
+		return err
 	}
-	for base, i := to, 1; ; i++ {
+	return moveFree(root, name, to, to+"~")
+}
+
+// moveFree renames from to the name to, or where that is taken to the first of
+// or1, or2 and so on that is free.
+func moveFree(root *os.Root, from, to, or string) error {
+	for i := 1; ; i++ {
 		if _, err := root.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-			break
+			return root.Rename(from, to)
 		} else if err != nil {
-			return false, err
+			return err
 		}
-		to = base + "~" + strconv.Itoa(i)
+		to = or + strconv.Itoa(i)
 	}
-	return true, root.Rename(name, to)
 }
 
 // watch empties the trash of what is old until ctx ends.
 func (t *trash) watch(ctx context.Context) {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(passEvery)
 	defer ticker.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done(): // the time since the last tick is noted, too
-		}
+	for {
 		if err := t.pass(); err != nil {
 			t.log.Warn("contribute: trash cannot be emptied", "err", err)
 		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// pass notes the time and removes what has been kept for long enough. That the
-// time cannot be noted, as on a full disk, is no reason to keep it longer.
+// pass removes what has been kept for long enough. What was removed at an hour
+// that the clock has not reached, as its file was lost, counts as removed now.
 func (t *trash) pass() error {
 	root, err := os.OpenRoot(t.dir)
 	if err != nil {
-		return err // the disk is away: nobody observes it
+		return err
 	}
 	defer root.Close()
-	c, noted, err := t.note(root)
+	entries, err := fs.ReadDir(root.FS(), trashDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, slot := range c.slots {
-		// Of its hour the last second counts.
-		if c.now-time.Duration(slot+1)*time.Hour < t.keep {
+	for _, e := range entries {
+		hour, ok := slotHour(e.Name())
+		if !ok {
 			continue
 		}
-		if err := t.empty(root, slot); err != nil {
+		name, now := path.Join(trashDir, e.Name()), t.clock.Now()
+		switch end := time.Duration(hour+1) * time.Hour; { // of its last second
+		case hour > t.hour():
+			to := path.Join(trashDir, slotName(t.hour())+"-")
+			err = moveFree(root, name, to+"1", to)
+		case now-end >= t.keep:
+			err = t.empty(root, name)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return noted
+	return nil
 }
 
-// contents is what the trash held at one moment.
-type contents struct {
-	slots []int64       // the hours of which something is there
-	now   time.Duration // the observed time
+// hour is the one that is observed now.
+func (t *trash) hour() int64 { return int64(t.clock.Now() / time.Hour) }
+
+// slotName is the directory of what was removed in an hour; "-1" and so on behind
+// it are others of that hour.
+func slotName(hour int64) string { return fmt.Sprintf("%08d", hour) }
+
+func slotHour(name string) (hour int64, ok bool) {
+	digits, _, _ := strings.Cut(name, "-")
+	hour, err := strconv.ParseInt(digits, 10, 64)
+	return hour, err == nil && slotName(hour) == digits && hour < 1<<21
 }
 
-// look reads the contents. A note that is lost or torn is made up for by the
-// newest of the hours: time goes on from there, and what is kept is kept longer.
-// t.mu is held.
-func (t *trash) look(root *os.Root) (c contents, err error) {
-	now := time.Now()
-	t.unsaved, t.since = t.unsaved+max(now.Sub(t.since), 0), now
-	d, err := root.Open(trashDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return contents{now: t.unsaved}, nil
-	}
-	if err != nil {
-		return contents{}, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return contents{}, err
-	}
-	c.now = t.unsaved
-	if text, err := root.ReadFile(path.Join(trashDir, observedName)); err == nil {
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n >= 0 && n < 1<<33 {
-			c.now += time.Duration(n) * time.Second
-		}
-	}
-	for _, name := range names {
-		if n, err := strconv.ParseInt(name, 10, 64); err == nil && n >= 0 && n < 1<<21 && slotName(time.Duration(n)*time.Hour) == name {
-			c.slots = append(c.slots, n)
-			c.now = max(c.now, time.Duration(n)*time.Hour)
-		}
-	}
-	return c, nil
-}
-
-func slotName(at time.Duration) string { return fmt.Sprintf("%08d", int64(at/time.Hour)) }
-
-// note makes the observed time durable where something is kept; noted says why
-// that failed.
-func (t *trash) note(root *os.Root) (c contents, noted, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c, err = t.look(root)
-	if err != nil || len(c.slots) == 0 {
-		return c, nil, err
-	}
-	seconds := c.now.Truncate(time.Second)
-	name := path.Join(trashDir, observedName)
-	f, noted := root.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if noted != nil {
-		return c, noted, nil
-	}
-	_, noted = fmt.Fprintln(f, int64(seconds/time.Second))
-	if noted = errors.Join(noted, f.Sync(), f.Close()); noted != nil {
-		return c, noted, nil
-	}
-	if noted = root.Rename(name+".new", name); noted == nil {
-		t.unsaved = c.now - seconds
-	}
-	return c, noted, nil
-}
-
-// empty removes what was removed in the hour slot.
-func (t *trash) empty(root *os.Root, slot int64) error {
-	name := path.Join(trashDir, slotName(time.Duration(slot)*time.Hour))
+// empty removes a directory of the trash.
+func (t *trash) empty(root *os.Root, name string) error {
 	files, bytes, err := measure(root, name)
 	if err != nil {
 		return err
@@ -213,24 +179,4 @@ func (t *trash) empty(root *os.Root, slot int64) error {
 	t.space.give(bytes)
 	t.log.Info("contribute: trash emptied", "files", files, "bytes", bytes)
 	return err
-}
-
-// measure is how many regular files are below dir, and their bytes.
-func measure(root *os.Root, dir string) (files int, bytes int64, err error) {
-	err = fs.WalkDir(root.FS(), dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOENT) {
-			return nil // an upload that was torn
-		}
-		if err != nil {
-			return err
-		}
-		files++
-		bytes += info.Size()
-		return nil
-	})
-	return files, bytes, err
 }

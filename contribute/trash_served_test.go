@@ -32,15 +32,7 @@ func TestHazardC13AThiefCannotEvictTheTrash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	free := func() uint64 {
-		t.Helper()
-		vfs, err := c.StatVFS(".")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return vfs.FreeSpace()
-	}
-	before := free()
+	before := free(t, c)
 
 	for _, to := range []string{"tmp/y", "packs/ab/9", "cairn.json", "x.partial"} {
 		if c.PosixRename("packs/ab/1", to) == nil || c.Rename("packs/ab/1", to) == nil {
@@ -55,7 +47,7 @@ func TestHazardC13AThiefCannotEvictTheTrash(t *testing.T) {
 			t.Errorf("%s is still there: %v", name, err)
 		}
 	}
-	if got := free(); got > before {
+	if got := free(t, c); got > before {
 		t.Errorf("%d bytes free, %d before everything was removed: the trash is not counted", got, before)
 	}
 	if err := put(c, "tmp/big", make([]byte, 900_000)); err == nil {
@@ -64,7 +56,7 @@ func TestHazardC13AThiefCannotEvictTheTrash(t *testing.T) {
 	if err := c.Remove("tmp/big"); err != nil { // what was never whole takes no room
 		t.Fatal(err)
 	}
-	if got := free(); got+1024 < before {
+	if got := free(t, c); got+1024 < before {
 		t.Errorf("%d bytes free, %d before an upload that did not fit", got, before)
 	}
 

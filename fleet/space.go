@@ -112,7 +112,7 @@ func (n *node) roomy() float64 {
 	return float64(free) / 64
 }
 
-// presumed is nodes with the median room of those that told theirs for each that
+// presumed is nodes with the (lower) median room of those that told theirs for each that
 // has not told and has no limit: after a start that is a node which does not
 // answer yet, and the guess of unknownRoom would make new packs weaker where the
 // others are far larger.
@@ -136,7 +136,7 @@ func (f *Fleet) presumed(nodes []layout.Candidate) []layout.Candidate {
 	}
 	slices.Sort(rooms)
 	for _, i := range silent {
-		nodes[i].Weight = max(nodes[i].Weight, rooms[len(rooms)/2])
+		nodes[i].Weight = max(nodes[i].Weight, rooms[(len(rooms)-1)/2])
 	}
 	return nodes
 }

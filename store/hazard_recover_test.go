@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -75,16 +74,7 @@ func TestARecoveryGoesOnWithoutWhatRottedOnTheLastNode(t *testing.T) {
 		step("b", 2)
 		step("c", 3)
 		b := r.base(roots)
-		id := r.logPack(b.CutOff.Number + 1)
-		row, err := r.Pack(id)
-		must(t, err)
-		for _, l := range r.shards()[id] {
-			n := r.nodes[slices.IndexFunc(r.nodes, func(n *rigNode) bool { return n.ID == l.Node })]
-			file, _ := n.mem.Bytes(layout.Path(l.Name(id)))
-			file = bytes.Clone(file)
-			file[row.Params.Length] ^= 1 // of the contents
-			n.mem.SetBytes(layout.Path(l.Name(id)), file)
-		}
+		r.rot(r.logPack(b.CutOff.Number+1), r.nodes...)
 		r.burn()
 		r.down(1)
 		if _, err := r.tryRecover(b); !errors.Is(err, cairn.ErrUnavailable) {

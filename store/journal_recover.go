@@ -150,7 +150,7 @@ func (s *Store) restageFound(ctx context.Context, got *gathered, files []*stage.
 	}
 	out, err := restage(ctx, &s.c, from)
 	if err != nil {
-		return out, whileSilent(err, silent)
+		return out, err
 	}
 	for _, r := range out.lost {
 		if silent != nil {

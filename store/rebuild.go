@@ -119,8 +119,8 @@ func (s *Store) rebuildIndex(ctx context.Context, files []*stage.File) (made []*
 	return rest.files, nil
 }
 
-// whileSilent is err, of a read from nodes, as it is meant where silent says that
-// some did not answer: what is wrong where it is listed may be right on those.
+// whileSilent is err, of contents read from nodes, as it is meant where silent says
+// that some did not answer: what is wrong where it is listed may be right on those.
 func whileSilent(err, silent error) error {
 	if silent == nil || !errors.Is(err, cairn.ErrCorrupt) {
 		return errors.Join(err, silent)

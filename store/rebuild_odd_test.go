@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"strings"
@@ -108,17 +107,8 @@ func TestWrongBytesAreNotTheLastWordWhileNodesAreSilent(t *testing.T) {
 		must(t, r.Flush(t.Context()))
 		r.releaseAll()
 		last := r.nodes[len(r.nodes)-1]
-		for id, places := range r.shards() {
-			row, err := r.Pack(id)
-			must(t, err)
-			for _, l := range places {
-				if name := layout.Path(l.Name(id)); l.Node == last.ID {
-					b, _ := last.mem.Bytes(name)
-					b = bytes.Clone(b)
-					b[row.Params.Length] ^= 1 // of the contents
-					last.mem.SetBytes(name, b)
-				}
-			}
+		for id := range r.shards() {
+			r.rot(id, last)
 		}
 		r.close()
 		must(t, index.Destroy(r.fs, indexDir()))

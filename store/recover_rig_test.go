@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -274,6 +275,24 @@ func (r *rig) lose(id cairn.PackID, keep int) {
 				if keep--; keep < 0 {
 					must(r.tb, n.mem.Delete(r.tb.Context(), name))
 				}
+			}
+		}
+	}
+}
+
+// rot changes the contents of a pack in its shards on these nodes.
+func (r *rig) rot(id cairn.PackID, nodes ...*rigNode) {
+	r.tb.Helper()
+	row, err := r.Pack(id)
+	must(r.tb, err)
+	for _, l := range row.At {
+		for _, n := range nodes {
+			if n.ID == l.Node {
+				name := layout.Path(l.Name(id))
+				b, _ := n.mem.Bytes(name)
+				b = bytes.Clone(b)
+				b[row.Params.Length] ^= 1
+				n.mem.SetBytes(name, b)
 			}
 		}
 	}
